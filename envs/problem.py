@@ -1,0 +1,40 @@
+"""What every part of the suite speaks of: one question with its proved answer."""
+
+from typing import Literal, NamedTuple, get_args
+
+AnswerType = Literal["integer", "choice", "name", "yes_no"]
+ANSWER_TYPES: tuple[AnswerType, ...] = get_args(AnswerType)
+
+
+class Posed(NamedTuple):
+    """What a task says of one set of facts: the text, and everything that scoring it needs.
+
+    Attributes:
+        question: the text that the agent sees.
+        answer: the gold answer in canonical form.
+        answer_type: how an answer is read from free text.
+        candidates: the closed set of answers that the question allows, or ``()`` where it is open.
+        solution: a short worked solution that ends in the answer.
+    """
+
+    question: str
+    answer: str
+    answer_type: AnswerType
+    candidates: tuple[str, ...]
+    solution: str
+
+
+class Problem(NamedTuple):
+    """One question of the arena: what a task posed, and where it comes from.
+
+    Attributes:
+        posed: the question, its answer and its solution.
+        task: the name of the task that made it.
+        difficulty: 1 (easiest) to 5.
+        problem_id: the task's name and a hash of the problem's canonical content; equal content, equal id.
+    """
+
+    posed: Posed
+    task: str
+    difficulty: int
+    problem_id: str

@@ -1,0 +1,1 @@
+"""The tasks, one file each: generator, wording, worked solution, and a solver that reads the question's text."""

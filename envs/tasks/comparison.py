@@ -1,0 +1,99 @@
+"""Transitive comparison: who comes where in an order that only neighbours reveal.
+
+    Bob is older than Carol. Alice is older than Bob. Who is the oldest?      → Alice
+
+Difficulty is the number of people, 3 to 7; from 2 on, some clues are put the other way round. The rank that is asked for is
+drawn last and uniformly, so an answer that does not depend on it is right once in n, whatever it looks at.
+"""
+
+import re
+from itertools import permutations
+from typing import NamedTuple
+
+from reasoning_arena.envs.problem import Posed
+from reasoning_arena.envs.rng import Rng
+from reasoning_arena.envs.task import Task
+from reasoning_arena.envs.vocabulary import PEOPLE
+
+# "more", "most", "less", "least" of each quality.
+QUALITIES = (
+    ("taller", "tallest", "shorter", "shortest"),
+    ("older", "oldest", "younger", "youngest"),
+    ("faster", "fastest", "slower", "slowest"),
+    ("heavier", "heaviest", "lighter", "lightest"),
+    ("richer", "richest", "poorer", "poorest"),
+    ("stronger", "strongest", "weaker", "weakest"),
+)
+ORDINALS = ("", "second ", "third ", "fourth ", "fifth ", "sixth ")
+PEOPLE_AT = {1: 3, 2: 4, 3: 5, 4: 6, 5: 7}
+
+
+class Facts(NamedTuple):
+    """People from most to least of a quality; the order and wording of the clues; the rank asked for, 0 the most."""
+
+    quality: int
+    people: tuple[str, ...]
+    clues: tuple[tuple[int, bool], ...]  # (i, reversed): people[i] against people[i + 1]
+    rank: int
+
+
+class Comparison(Task):
+    """Who is the tallest, the second oldest, the slowest?"""
+
+    name = "comparison"
+    phrasings = 4
+
+    def facts(self, rng: Rng, difficulty: int) -> Facts:
+        """Draw an order of people, clues between neighbours in random order, and a rank."""
+        n = PEOPLE_AT[difficulty]
+        people = tuple(rng.pick_distinct(PEOPLE, n))
+        one_way = rng.random() < 0.5
+        clues = tuple(
+            (i, one_way if difficulty == 1 else rng.random() < 0.5) for i in rng.mixed(range(n - 1))
+        )
+        return Facts(rng.below(len(QUALITIES)), people, clues, rng.below(n))
+
+    def content(self, facts: Facts) -> object:
+        """The order of the people."""
+        return facts.quality, facts.people
+
+    def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
+        """Clues, then the rank asked for."""
+        more, most, less, least = QUALITIES[facts.quality]
+        people, n = facts.people, len(facts.people)
+        clues = " ".join(
+            f"{people[i + 1]} is {less} than {people[i]}." if turned else f"{people[i]} is {more} than {people[i + 1]}."
+            for i, turned in facts.clues
+        )
+        rank = least if facts.rank == n - 1 else ORDINALS[facts.rank] + most
+        question = (
+            f"{clues} Who is the {rank}?",
+            f"{clues} Which of them is the {rank}?",
+            f"{clues} Name the {rank} person.",
+            f"Who is the {rank} of these people? {clues}",
+        )[phrasing]
+        answer = people[facts.rank]
+        solution = f"From {most} to {least}: {', '.join(people)}. The {rank} is {answer}"
+        return Posed(question, answer, "name", tuple(sorted(people)), solution)
+
+    def solve(self, question: str) -> set[str]:
+        """Try every order of the people and keep those that all clues allow."""
+        clues = re.findall(r"(\w+) is (\w+) than (\w+)\.", question)
+        asked = re.search(r"the (?:(second|third|fourth|fifth|sixth) )?(\w+est)\b", question)
+        if not clues or asked is None:
+            raise ValueError(f"not a comparison question: {question!r}")
+        place = ("", "second", "third", "fourth", "fifth", "sixth").index(asked[1] or "")
+        for more, most, less, least in QUALITIES:
+            if asked[2] in (most, least):
+                break
+        else:
+            raise ValueError(f"unknown quality {asked[2]!r}")
+        above = [(a, b) if word == more else (b, a) for a, word, b in clues if word in (more, less)]
+        if len(above) < len(clues):
+            raise ValueError(f"clues and question speak of different qualities: {question!r}")
+        people = sorted({person for pair in above for person in pair})
+        answers = set()
+        for order in permutations(people):
+            if all(order.index(a) < order.index(b) for a, b in above):
+                answers.add(order[place] if asked[2] == most else order[-1 - place])
+        return answers

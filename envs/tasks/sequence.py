@@ -1,0 +1,181 @@
+"""Number sequences: which number comes next?
+
+    What number comes next? 3, 5, 7, 9, 11      → 13
+
+Difficulty 1 adds or subtracts a constant. 2 has larger constants and constant factors; 3 two alternating steps and steps
+that grow; 4 sums of the two terms before and two sequences interleaved; 5 a factor and a step at once.
+
+A sequence has no proved continuation unless the rules are declared: ``solve`` knows this module's seven rules, and every one of
+them that fits the numbers shown must give the same next number.
+"""
+
+import re
+from typing import NamedTuple
+
+from reasoning_arena.envs.problem import Posed
+from reasoning_arena.envs.rng import Rng
+from reasoning_arena.envs.task import Task
+
+
+class Facts(NamedTuple):
+    """The numbers shown, the next one, and how it follows."""
+
+    terms: tuple[int, ...]
+    answer: int
+    reason: str
+
+
+class Sequence(Task):
+    """Continue a sequence of integers by one."""
+
+    name = "sequence"
+    phrasings = 4
+
+    def facts(self, rng: Rng, difficulty: int) -> Facts:
+        """Draw a rule of the level and its numbers."""
+        rules = {
+            1: (_small_steps,),
+            2: (_large_steps, _factor),
+            3: (_two_steps, _growing_step),
+            4: (_sum_of_two, _interleaved),
+            5: (_factor_and_step, _growing_step_down),
+        }[difficulty]
+        return rng.pick(rules)(rng)
+
+    def content(self, facts: Facts) -> object:
+        """The numbers."""
+        return facts.terms
+
+    def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
+        """The numbers in a row."""
+        terms = ", ".join(map(str, facts.terms))
+        question = (
+            f"What number comes next? {terms}",
+            f"Continue the sequence with one number: {terms}, ...",
+            f"{terms}, ? Which number replaces the question mark?",
+            f"A list of numbers follows one rule: {terms}. Give the number after the last one.",
+        )[phrasing]
+        return Posed(question, str(facts.answer), "integer", (), f"{facts.reason} = {facts.answer}")
+
+    def solve(self, question: str) -> set[str]:
+        """Fit every declared rule to the numbers shown."""
+        x = [int(number) for number in re.findall(r"-?\d+", question)]
+        if len(x) < 5:
+            raise ValueError(f"not a sequence question: {question!r}")
+        return {str(value) for value in _continuations(x)}
+
+
+def _signed(step: int) -> str:
+    return f"+ {step}" if step >= 0 else f"- {-step}"
+
+
+def _run(start: int, step: int, n: int) -> tuple[int, ...]:
+    return tuple(range(start, start + step * n, step))
+
+
+def _arithmetic(rng: Rng, low: int, high: int, most: int) -> Facts:
+    """Five terms and the next one, all from 1 to ``most``, rising or falling by a constant."""
+    step = rng.between(low, high)
+    first = rng.between(1, most - 5 * step)
+    numbers = _run(first, step, 6)
+    if rng.random() < 0.5:
+        numbers, step = numbers[::-1], -step
+    return Facts(numbers[:5], numbers[5], f"{numbers[4]} {_signed(step)}")
+
+
+def _small_steps(rng: Rng) -> Facts:
+    return _arithmetic(rng, 1, 10, 150)
+
+
+def _large_steps(rng: Rng) -> Facts:
+    return _arithmetic(rng, 11, 40, 400)
+
+
+def _factor(rng: Rng) -> Facts:
+    factor = rng.between(2, 4)
+    terms = [rng.between(1, 60)]
+    for _ in range(4):
+        terms.append(terms[-1] * factor)
+    return Facts(tuple(terms), terms[-1] * factor, f"{terms[-1]} * {factor}")
+
+
+def _two_steps(rng: Rng) -> Facts:
+    a = rng.between(1, 15)
+    b = (a + rng.between(1, 14) - 1) % 15 + 1  # any step of 1 to 15 but a
+    if rng.random() < 0.5:
+        b = -b
+    terms = [rng.between(1, 60)]
+    for i in range(5):
+        terms.append(terms[-1] + (a, b)[i % 2])
+    return Facts(tuple(terms), terms[-1] + b, f"{terms[-1]} {_signed(b)}")
+
+
+def _growing(rng: Rng, sign: int) -> Facts:
+    start, step, growth = rng.between(1, 40), rng.between(1, 12), rng.between(1, 6)
+    terms = [start if sign > 0 else start + 5 * step + 15 * growth]
+    for i in range(4):
+        terms.append(terms[-1] + sign * (step + i * growth))
+    last = sign * (step + 4 * growth)
+    return Facts(tuple(terms), terms[-1] + last, f"{terms[-1]} {_signed(last)}")
+
+
+def _growing_step(rng: Rng) -> Facts:
+    return _growing(rng, 1)
+
+
+def _growing_step_down(rng: Rng) -> Facts:
+    return _growing(rng, -1)
+
+
+def _sum_of_two(rng: Rng) -> Facts:
+    terms = [rng.between(1, 40), rng.between(1, 40)]
+    for _ in range(4):
+        terms.append(terms[-2] + terms[-1])
+    return Facts(tuple(terms), terms[-2] + terms[-1], f"{terms[-2]} + {terms[-1]}")
+
+
+def _interleaved(rng: Rng) -> Facts:
+    p, q = rng.between(1, 50), rng.between(1, 50)
+    a = rng.between(1, 12)
+    b = (a + rng.between(1, 11) - 1) % 12 + 1  # any step of 1 to 12 but a, which would repeat two steps
+    terms = tuple(number for i in range(3) for number in (p + a * i, q + b * i))
+    return Facts(terms, p + 3 * a, f"{p + 2 * a} + {a}")
+
+
+def _factor_and_step(rng: Rng) -> Facts:
+    factor, step = rng.between(2, 3), rng.between(1, 20)
+    if rng.random() < 0.5:
+        step = -step
+    terms = [rng.between(21, 60)]
+    for _ in range(4):
+        terms.append(terms[-1] * factor + step)
+    answer = terms[-1] * factor + step
+    return Facts(tuple(terms), answer, f"{terms[-1]} * {factor} {_signed(step)}")
+
+
+def _continuations(x: list[int]) -> set[int]:
+    """The next number by each declared rule that fits ``x``, which has at least five terms."""
+    n, found = len(x), set()
+    d = [b - a for a, b in zip(x, x[1:], strict=False)]
+    if len(set(d)) == 1:  # a constant step
+        found.add(x[-1] + d[0])
+    if x[0] and all(b * x[0] == a * x[1] for a, b in zip(x, x[1:], strict=False)) and x[1] % x[0] == 0:
+        found.add(x[-1] * (x[1] // x[0]))  # a constant integer factor
+    if all(d[i] == d[i - 2] for i in range(2, n - 1)):  # two steps in turn
+        found.add(x[-1] + d[-2])
+    growth = {b - a for a, b in zip(d, d[1:], strict=False)}
+    if len(growth) == 1:  # a step that grows by a constant
+        found.add(x[-1] + d[-1] + growth.pop())
+    if all(x[i] == x[i - 1] + x[i - 2] for i in range(2, n)):  # the sum of the two before
+        found.add(x[-1] + x[-2])
+    if n >= 6:  # two sequences of constant step, interleaved; fewer terms would not determine them
+        halves = x[0::2], x[1::2]
+        if all(len({b - a for a, b in zip(h, h[1:], strict=False)}) == 1 for h in halves):
+            turn = halves[n % 2]
+            found.add(2 * turn[-1] - turn[-2])
+    if d[0] and d[1] % d[0] == 0:  # a factor and a step at once
+        factor = d[1] // d[0]
+        step = x[1] - factor * x[0]
+        if all(b == factor * a + step for a, b in zip(x, x[1:], strict=False)):
+            found.add(factor * x[-1] + step)
+    return found

@@ -1,0 +1,179 @@
+"""Many questions at once in one object, without processes: what ``gym.make_vec`` returns.
+
+A finished episode is followed by a new question in the same step (``AutoresetMode.SAME_STEP``); what the finished one said is in
+``infos["final_info"]`` and ``infos["final_obs"]``, where Gymnasium's own vector environments put it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils.seeding import np_random
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from reasoning_arena.envs.arena import RENDER_MODES, check_options, problem_rng, text_space
+from reasoning_arena.envs.episode import Episode, Info
+from reasoning_arena.envs.errors import ArenaError
+from reasoning_arena.envs.rng import Rng
+from reasoning_arena.envs.splits import ProblemSource
+from reasoning_arena.envs.task import ORIGINAL_FIVE
+
+Bools = NDArray[np.bool_]
+
+
+class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, ...], NDArray[Any]]):
+    """``num_envs`` environments like ``ReasoningArenaEnv``, lane by lane equal to it.
+
+    Args:
+        num_envs: the number of lanes.
+        tasks: names of tasks, mixed evenly.
+        difficulty: 1 to 5, or a ``(low, high)`` pair drawn from uniformly.
+        split: "train", "validation" or "test".
+        max_attempts: how many answers an episode allows.
+        correct_reward: paid for a right answer.
+        incorrect_reward: paid for a wrong one.
+        render_mode: "ansi" to have ``render`` return each lane's question, else None.
+
+    Raises:
+        ArenaError: an argument is not allowed.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "render_modes": list(RENDER_MODES),
+        "render_fps": 1,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        tasks: str | tuple[str, ...] = ORIGINAL_FIVE,
+        difficulty: int | tuple[int, int] = 1,
+        split: str = "train",
+        max_attempts: int = 1,
+        correct_reward: float = 1.0,
+        incorrect_reward: float = -1.0,
+        render_mode: str | None = None,
+    ) -> None:
+        if num_envs < 1:
+            raise ArenaError(f"num_envs {num_envs!r} is not allowed; give an integer of at least 1")
+        check_options(max_attempts, correct_reward, incorrect_reward, render_mode)
+        self.source = ProblemSource(tasks, difficulty, split)
+        self.max_attempts = max_attempts
+        self.rewards_of = (float(incorrect_reward), float(correct_reward))
+        self.render_mode = render_mode
+        self.num_envs = num_envs
+        self.single_observation_space = self.single_action_space = text_space()
+        self.observation_space = self.action_space = batch_space(text_space(), num_envs)
+        self._rngs: list[Rng | None] = [None] * num_envs
+        self._episodes: list[Episode] = []
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], Info]:
+        """Ask a new question in every lane, or in those of ``options["reset_mask"]``.
+
+        Args:
+            seed: lane ``i`` is seeded with ``seed + i``, or with ``seed[i]``; None goes on with the stream there is.
+            options: ``{"reset_mask": array of num_envs bools}`` or None.
+
+        Raises:
+            ArenaError: the seeds or the mask are not one for every lane.
+        """
+        if seed is None or isinstance(seed, (int, np.integer)):
+            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+        else:
+            seeds = list(seed)
+        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
+        if len(seeds) != self.num_envs or mask.shape != (self.num_envs,) or mask.dtype != bool:
+            raise ArenaError(f"seed and reset_mask must hold one value for each of the {self.num_envs} lanes")
+        if not self._episodes and not mask.all():
+            raise ArenaError("the first reset must be of all lanes")
+        episodes, infos = list(self._episodes) or [None] * self.num_envs, [None] * self.num_envs
+        for i in np.flatnonzero(mask):
+            rng = self._rngs[i]
+            if seeds[i] is not None or rng is None:
+                rng = self._rngs[i] = problem_rng(np_random(seeds[i])[0])
+            episodes[i] = Episode(self.source.draw(rng), self.max_attempts)  # type: ignore[call-overload]
+            infos[i] = episodes[i].info()  # type: ignore[attr-defined,call-overload]
+        self._episodes = episodes  # type: ignore[assignment]
+        return self._observations(), _stacked(infos)
+
+    def step(
+        self, actions: Sequence[str]
+    ) -> tuple[tuple[str, ...], NDArray[np.float64], Bools, Bools, Info]:
+        """Score one answer a lane, and ask a new question where an episode ended.
+
+        Raises:
+            TypeError: an action is no str.
+            ArenaError: there is not one action for each lane.
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        n = self.num_envs
+        if not self._episodes:
+            raise gym.error.ResetNeeded("call reset before step: no question is being asked")
+        if isinstance(actions, str) or len(actions) != n:
+            raise ArenaError(f"step takes one answer for each of the {n} lanes")
+        for action in actions:
+            if not isinstance(action, str):
+                raise TypeError(f"an action is a str, not {type(action).__name__}")
+        terminated = np.zeros(n, bool)
+        rewards = np.empty(n)
+        observations: list[str] = []
+        infos: list[Info] = []
+        final_infos: list[Info | None] = [None] * n
+        final_observations = np.full(n, None, object)
+        for i, action in enumerate(actions):
+            observation, correct, over, info = self._episodes[i].answer(action)
+            rewards[i] = self.rewards_of[correct]
+            if over:
+                terminated[i] = True
+                final_infos[i], final_observations[i] = info, observation
+                rng = self._rngs[i]
+                assert rng is not None  # set by the first reset
+                episode = self._episodes[i] = Episode(self.source.draw(rng), self.max_attempts)
+                observation, info = episode.observation, episode.info()
+            observations.append(observation)
+            infos.append(info)
+        stacked = _stacked(infos)
+        if terminated.any():
+            stacked |= {
+                "final_obs": final_observations,
+                "_final_obs": terminated.copy(),
+                "final_info": _stacked(final_infos),
+                "_final_info": terminated.copy(),
+            }
+        return tuple(observations), rewards, terminated, np.zeros(n, bool), stacked
+
+    def render(self) -> tuple[str, ...] | None:
+        """Each lane's question."""
+        return self._observations() if self.render_mode == "ansi" and self._episodes else None
+
+    def _observations(self) -> tuple[str, ...]:
+        return tuple(episode.observation for episode in self._episodes)
+
+
+def _stacked(infos: Sequence[Info | None]) -> Info:
+    """One info of arrays from an info (or None) a lane, as ``VectorEnv._add_info`` would build it, only faster.
+
+    Every key is paired with a mask ``_key`` of the lanes that have it.
+    """
+    n = len(infos)
+    rows: dict[str, list[tuple[int, Any]]] = {}
+    for i, info in enumerate(infos):
+        if info is not None:
+            for key, value in info.items():
+                rows.setdefault(key, []).append((i, value))
+    stacked: Info = {}
+    for key, pairs in rows.items():
+        kind = type(pairs[0][1])
+        array = np.zeros(n, kind) if kind in (int, float, bool) else np.full(n, None, object)
+        mask = np.zeros(n, bool)
+        for i, value in pairs:
+            array[i] = value
+            mask[i] = True
+        stacked[key], stacked[f"_{key}"] = array, mask
+    return stacked
