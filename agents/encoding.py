@@ -1,0 +1,83 @@
+"""Text ↔ tokens: how a question is put to a model, and how an answer ends.
+
+With the chat template a question is a user's message and the answer the assistant's; without one it is followed by
+``Answer:``. Either way a completion ends with the stop token.
+"""
+
+from functools import lru_cache
+
+from reasoning_arena.agents.models import LoadedModel
+
+PLAIN = "{question}\nAnswer:"
+_PROBE = "\x1fquestion\x1f"
+
+
+class Encoder:
+    """Encodes observations and answers for one model.
+
+    Args:
+        lm: the model.
+        chat_template: use the tokenizer's chat template; ignored where it has none.
+
+    Attributes:
+        chat_template: whether it is used.
+        stop_id: the token that ends a completion in training.
+        stop_ids: the tokens that end a completion in decoding.
+    """
+
+    def __init__(self, lm: LoadedModel, chat_template: bool = True) -> None:
+        self.tokenizer = lm.tokenizer
+        self.chat_template = chat_template and bool(lm.tokenizer.chat_template)
+        self.stop_ids = _stop_ids(lm)
+        self.stop_id = self._turn_end() if self.chat_template else self._default_stop()
+        self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
+
+    def completion_ids(self, answer: str) -> tuple[int, ...]:
+        """The tokens of an answer, the stop token last."""
+        text = answer if self.chat_template else f" {answer}"
+        return (*self._ids(text), self.stop_id)
+
+    def text(self, completion: tuple[int, ...]) -> str:
+        """The answer that a completion's tokens spell, without stop tokens and outer blanks."""
+        ids = [token for token in completion if token not in self.stop_ids]
+        decoded: str = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return decoded.strip()
+
+    def _ids(self, text: str) -> list[int]:
+        clean = text.encode("utf-8", "replace").decode()  # a lone surrogate has no bytes that a tokenizer could read
+        ids: list[int] = self.tokenizer(clean, add_special_tokens=False).input_ids
+        return ids
+
+    def _prompt_ids(self, observation: str) -> tuple[int, ...]:
+        if self.chat_template:
+            return tuple(self._ids(self._chat(observation)))
+        text = PLAIN.format(question=observation)
+        return tuple(self.tokenizer(text.encode("utf-8", "replace").decode()).input_ids)
+
+    def _chat(self, question: str, answer: str | None = None) -> str:
+        messages = [{"role": "user", "content": question}]
+        if answer is not None:
+            messages.append({"role": "assistant", "content": answer})
+        rendered = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer is None)
+        return str(rendered)
+
+    def _turn_end(self) -> int:
+        """The first stop token that the chat template puts behind an assistant's message."""
+        _, _, tail = self._chat("question", _PROBE).rpartition(_PROBE)
+        return next((token for token in self._ids(tail) if token in self.stop_ids), self._default_stop())
+
+    def _default_stop(self) -> int:
+        stop = self.tokenizer.eos_token_id
+        return int(stop) if isinstance(stop, int) else min(self.stop_ids)
+
+
+def _stop_ids(lm: LoadedModel) -> frozenset[int]:
+    """What the model's generation settings and its tokenizer call an end."""
+    ids: set[int] = set()
+    for end in (
+        getattr(lm.model.generation_config, "eos_token_id", None),
+        lm.model.config.get_text_config().eos_token_id,
+        lm.tokenizer.eos_token_id,
+    ):
+        ids |= set(end) if isinstance(end, list) else set() if end is None else {end}
+    return frozenset(ids) or frozenset({0})

@@ -1,0 +1,440 @@
+"""The frozen language model: it scores and decodes text that stands behind a soft prompt.
+
+The soft prompt is an argument, ``[P, D]`` for the whole batch or ``[B, P, D]`` one a row; who made it is of no concern here.
+
+Layout of a batch: ``soft prompt | tokens that all prompts begin with | pads | rest of the prompt | completion | pads``, with position
+ids to match. What stands before the pads is the same in every row: it is computed once, with gradients, and its keys and values
+are shared. A prompt that several completions follow is computed once for all of them, and rows of like length are computed together.
+Models whose memory is not a plain cache of keys and values take the ordinary layout ``pads | soft prompt | prompt | completion``
+instead; a probe at construction finds out.
+
+Greedy decoding repeats a known completion exactly when every token of it, the stop token too, is the most likely one given those before.
+So scoring it already tells what would be decoded; only from the first token that differs is there anything to decode.
+
+Notation: U prompts, N completions, T completion tokens, L columns of a batch, P virtual tokens, D hidden size, V vocabulary.
+"""
+
+import inspect
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+from transformers import DynamicCache
+
+from reasoning_arena.agents.models import LoadedModel
+
+Ids = Sequence[int]
+# What one more batch costs, in tokens: launching its kernels, and matrix products that are too small to be efficient.
+BATCH_OVERHEAD = {"cpu": 16, "cuda": 4096}
+
+
+class Context(NamedTuple):
+    """Keys and values that scoring left behind, for a decoding that goes on from there.
+
+    Attributes:
+        rows: which completions these are, n of them.
+        cache: detached keys and values of L columns.
+        mask: which columns may be attended to, ``[n, L]``; the last ones are the completions' inputs.
+    """
+
+    rows: list[int]
+    cache: DynamicCache
+    mask: Tensor
+
+
+class Scored(NamedTuple):
+    """Log-probabilities of completions.
+
+    Attributes:
+        completions: the N completions.
+        logprobs: natural logarithms, ``[N, T]`` in float32, 0 behind a completion's end.
+        mask: which positions hold a token, ``[N, T]``.
+        greedy: the most likely token at every position, given the true ones before it, ``[N, T]``.
+        contexts: what ``LanguageModel.greedy`` goes on from; empty unless asked for.
+    """
+
+    completions: Sequence[Ids]
+    logprobs: Tensor
+    mask: Tensor
+    greedy: Tensor
+    contexts: list[Context]
+
+
+class LanguageModel:
+    """Scores and decodes with a frozen model.
+
+    Args:
+        lm: the model.
+
+    Attributes:
+        shares_prefix: whether keys and values of what rows have in common are computed once.
+    """
+
+    def __init__(self, lm: LoadedModel) -> None:
+        self.lm = lm
+        self.model = lm.model
+        accepted = inspect.signature(self.model.forward).parameters
+        self._takes_positions = "position_ids" in accepted
+        self._takes_keep = "logits_to_keep" in accepted
+        self.shares_prefix = self._takes_positions and self._probe()
+
+    def score(
+        self,
+        soft_prompt: Tensor,
+        prompts: Sequence[Ids],
+        completions: Sequence[Ids],
+        owners: Sequence[int] | None = None,
+        *,
+        keep_contexts: bool = False,
+    ) -> Scored:
+        """Log-probabilities of completions behind their prompts.
+
+        Args:
+            soft_prompt: ``[P, D]``, or ``[U, P, D]`` one a prompt.
+            prompts: U rows of at least one token.
+            completions: N rows of at least one token.
+            owners: which prompt each completion follows; by default the n-th follows the n-th.
+            keep_contexts: whether ``greedy`` will be asked for these.
+        """
+        soft = soft_prompt.to(self.lm.device, self.lm.dtype)
+        targets, mask = self._right_padded(completions)  # (N, T)
+        logprobs = torch.zeros(targets.shape, device=targets.device)
+        greedy = torch.zeros_like(targets)
+        contexts = []
+        for rows, logits, cache, attended in self._score_batches(soft, prompts, completions, owners):
+            index = torch.tensor(rows, device=targets.device)
+            width = logits.shape[1]
+            own_mask, own_targets = mask[index, :width], targets[index, :width]
+            flat = logits[own_mask].float()  # (tokens, V): nothing behind a completion's end
+            values = -cross_entropy(flat, own_targets[own_mask], reduction="none")
+            where = own_mask.nonzero()
+            logprobs = logprobs.index_put((index[where[:, 0]], where[:, 1]), values)
+            greedy[index[where[:, 0]], where[:, 1]] = flat.argmax(-1)
+            if keep_contexts and cache is not None:
+                contexts.append(Context(rows, cache, attended))
+        return Scored(completions, logprobs, mask, greedy, contexts)
+
+    @torch.no_grad()
+    def greedy(
+        self, scored: Sequence[Scored], max_new_tokens: int, stop_ids: frozenset[int]
+    ) -> list[list[tuple[int, ...]]]:
+        """What greedy decoding would say where completions were scored, token for token.
+
+        Args:
+            scored: with contexts; all of them are decoded together, whatever soft prompts they stood behind.
+            max_new_tokens: the longest completion.
+            stop_ids: tokens that end one; the completion holds its own.
+
+        Returns:
+            a completion for every one that was scored.
+        """
+        said: list[list[tuple[int, ...]]] = []
+        pending: list[tuple[int, int]] = []  # which scored, which of its completions
+        for k, one in enumerate(scored):
+            likeliest, answers = one.greedy.tolist(), []
+            for n, completion in enumerate(one.completions):
+                same = next((t for t, token in enumerate(completion) if likeliest[n][t] != token), len(completion))
+                kept = (*completion[:same], *likeliest[n][same : min(same + 1, len(completion))])[:max_new_tokens]
+                answers.append(kept)
+                if kept[-1] not in stop_ids and len(kept) < max_new_tokens:
+                    pending.append((k, n))
+            said.append(answers)
+        if not pending:
+            return said
+        wanted = set(pending)
+        parts, order = [], []
+        for k, one in enumerate(scored):
+            for context in one.contexts:
+                chosen = [i for i, n in enumerate(context.rows) if (k, n) in wanted]
+                if chosen:
+                    lengths = [len(said[k][context.rows[i]]) - 1 for i in chosen]
+                    inputs = max(len(one.completions[n]) for n in context.rows) - 1
+                    parts.append(_continued(context, chosen, lengths, inputs))
+                    order += [(k, context.rows[i]) for i in chosen]
+        cache, mask = _merged(parts)
+        last = torch.tensor([said[k][n][-1] for k, n in order], device=self.lm.device)
+        budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
+        stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
+        more = self._decode(cache, mask, last, budgets, stops, torch.zeros(len(order), device=self.lm.device), None)
+        for (k, n), tokens in zip(order, more, strict=True):
+            said[k][n] += tokens
+        return said
+
+    @torch.no_grad()
+    def generate(
+        self,
+        soft_prompt: Tensor,
+        prompts: Sequence[Ids],
+        max_new_tokens: int,
+        stop_ids: frozenset[int],
+        *,
+        temperature: float = 0.0,
+        samples: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> list[tuple[int, ...]]:
+        """Complete every prompt ``samples`` times.
+
+        Args:
+            soft_prompt: ``[P, D]``, or ``[U, P, D]`` one a prompt.
+            prompts: U rows of at least one token.
+            max_new_tokens: the longest completion.
+            stop_ids: tokens that end one; the completion holds its own.
+            temperature: 0 is greedy.
+            samples: completions of one prompt; they come next to each other.
+            generator: on the model's device.
+
+        Returns:
+            ``U * samples`` completions.
+        """
+        soft = soft_prompt.to(self.lm.device, self.lm.dtype)
+        warmth = torch.full((len(prompts) * samples,), float(temperature), device=self.lm.device)  # (N,)
+        stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
+        if not self.shares_prefix:
+            return self._generate_plain(soft, prompts, max_new_tokens, stops, warmth, samples, generator)
+        mask, embeds, cache = self._begin(soft, prompts, [()] * len(prompts))
+        logits = self._forward(embeds, mask, cache, 1)
+        if samples > 1:
+            cache.batch_repeat_interleave(samples)
+            mask, logits = mask.repeat_interleave(samples, 0), logits.repeat_interleave(samples, 0)
+        first = _choose(logits[:, -1].float(), warmth, generator)  # (N,)
+        budgets = torch.full_like(first, max_new_tokens - 1)
+        rest = self._decode(cache, mask, first, budgets, stops, warmth, generator)
+        return [(token, *more) for token, more in zip(first.tolist(), rest, strict=True)]
+
+    def _decode(
+        self,
+        cache: DynamicCache,
+        mask: Tensor,
+        last: Tensor,
+        budgets: Tensor,
+        stops: Tensor,
+        warmth: Tensor,
+        generator: torch.Generator | None,
+    ) -> list[tuple[int, ...]]:
+        """Go on from the last token of every row until it stops or its budget of tokens is spent; rows that ended are dropped."""
+        rows = torch.arange(len(last), device=last.device)  # the completions that still grow
+        tokens = torch.full((len(last), max(int(budgets.max()), 0)), -1, device=last.device)
+        for t in range(tokens.shape[1]):
+            growing = ~torch.isin(last, stops) & (budgets > t)
+            if not growing.all():
+                keep = growing.nonzero().squeeze(1)
+                if not len(keep):
+                    break
+                cache.batch_select_indices(keep)
+                rows, last, warmth, mask, budgets = rows[keep], last[keep], warmth[keep], mask[keep], budgets[keep]
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+            last = _choose(self._forward(self._embed(last[:, None]), mask, cache, 1)[:, -1].float(), warmth, generator)
+            tokens[rows, t] = last
+        return [tuple(token for token in row if token >= 0) for row in tokens.tolist()]
+
+    def _score_batches(
+        self, soft: Tensor, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
+    ) -> Iterable[tuple[list[int], Tensor, DynamicCache | None, Tensor]]:
+        """Compute all completions in batches.
+
+        Yields:
+            which completions, their logits ``[n, T, V]``, keys and values of what came before, and their mask.
+        """
+        if self.shares_prefix and owners is not None:
+            mask, embeds, cache = self._begin(soft, [row[:-1] for row in prompts], [()] * len(prompts))
+            if embeds.shape[1]:
+                self._forward(embeds, mask, cache, 1)
+            index = torch.tensor(list(owners), device=self.lm.device)
+            cache.batch_select_indices(index)
+            rows = [[prompts[owner][-1], *completion[:-1]] for owner, completion in zip(owners, completions, strict=True)]
+            ids, attend = self._right_padded(rows)  # (N, T)
+            mask = torch.cat([mask[index], attend], 1)
+            yield list(range(len(rows))), self._forward(self._embed(ids), mask, cache, ids.shape[1]), _detached(cache), mask
+            return
+        owners = range(len(completions)) if owners is None else owners
+        lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
+        for chosen in _buckets(lengths, BATCH_OVERHEAD.get(self.lm.device.type, 16)):
+            own = soft if soft.dim() == 2 else soft[[owners[n] for n in chosen]]
+            inputs = [completions[n][:-1] for n in chosen]
+            mask, embeds, cache = self._begin(own, [prompts[owners[n]] for n in chosen], inputs)
+            width = 1 + max(map(len, inputs))
+            logits = self._forward(embeds, mask, cache, width)
+            yield chosen, logits, _detached(cache) if self.shares_prefix else None, mask
+
+    def _begin(
+        self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids]
+    ) -> tuple[Tensor, Tensor, DynamicCache]:
+        """Lay out prompts and what follows them; compute what all rows have in common.
+
+        Returns:
+            the attention mask of common and other columns, the embeddings of the others, and the keys and values of the common ones.
+        """
+        n = len(prompts)
+        common = os.path.commonprefix([list(row) for row in prompts]) if self.shares_prefix else []
+        if common and len(common) == min(map(len, prompts)):
+            common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
+        rest, rest_mask = self._left_padded([row[len(common) :] for row in prompts])
+        after, after_mask = self._right_padded(inputs)
+        text = self._embed(torch.cat([rest, after], 1))
+        text_mask = torch.cat([rest_mask, after_mask], 1)
+        cache = DynamicCache()
+        if not self.shares_prefix:
+            return *_beside(soft, text, text_mask, rest_mask), cache
+        shared = 1 if soft.dim() == 2 else n
+        head = self._embed(torch.tensor([common] * shared, dtype=torch.long, device=self.lm.device))
+        head = torch.cat([soft.expand(shared, *soft.shape[-2:]), head], 1)  # (1 or n, P + common, D)
+        self._forward(head, text_mask.new_ones(head.shape[:2]), cache, 1)
+        if shared != n:
+            cache.batch_repeat_interleave(n)
+        return torch.cat([text_mask.new_ones(n, head.shape[1]), text_mask], 1), text, cache
+
+    def _forward(self, embeds: Tensor, mask: Tensor, cache: DynamicCache, keep: int) -> Tensor:
+        """The logits of the last ``keep`` columns, ``[n, keep, V]``; the cache grows by all columns."""
+        arguments: dict[str, Any] = {"inputs_embeds": embeds, "attention_mask": mask, "use_cache": self.shares_prefix}
+        if self.shares_prefix:
+            arguments["past_key_values"] = cache
+        if self._takes_positions:
+            arguments["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        if self._takes_keep:
+            arguments["logits_to_keep"] = keep
+        logits: Tensor = self.model(**arguments).logits
+        return logits[:, -keep:]
+
+    def _generate_plain(
+        self,
+        soft: Tensor,
+        prompts: Sequence[Ids],
+        max_new_tokens: int,
+        stops: Tensor,
+        warmth: Tensor,
+        samples: int,
+        generator: torch.Generator | None,
+    ) -> list[tuple[int, ...]]:
+        """Decode by reading everything again for each token: slow, and right for any model."""
+        rows = [list(row) for row in prompts for _ in range(samples)]
+        soft = soft if soft.dim() == 2 else soft.repeat_interleave(samples, 0)
+        ends, growing = [len(row) for row in rows], list(range(len(rows)))
+        for _ in range(max_new_tokens):
+            own = soft if soft.dim() == 2 else soft[growing]
+            batch = [rows[i] for i in growing]
+            mask, embeds, cache = self._begin(own, batch, [()] * len(batch))
+            chosen = _choose(self._forward(embeds, mask, cache, 1)[:, -1].float(), warmth[growing], generator)
+            for i, token in zip(growing, chosen.tolist(), strict=True):
+                rows[i].append(token)
+            going_on = (~torch.isin(chosen, stops)).tolist()
+            growing = [i for i, going in zip(growing, going_on, strict=True) if going]
+            if not growing:
+                break
+        return [tuple(row[end:]) for row, end in zip(rows, ends, strict=True)]
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        embedded: Tensor = self.model.get_input_embeddings()(ids)
+        return embedded
+
+    def _right_padded(self, rows: Sequence[Ids]) -> tuple[Tensor, Tensor]:
+        """Tokens and mask, ``[N, longest]`` each."""
+        width = max((len(row) for row in rows), default=0)
+        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], dtype=torch.long)
+        mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows], dtype=torch.bool)
+        return ids.to(self.lm.device), mask.to(self.lm.device)
+
+    def _left_padded(self, rows: Sequence[Ids]) -> tuple[Tensor, Tensor]:
+        ids, mask = self._right_padded([row[::-1] for row in rows])
+        return ids.flip(1), mask.flip(1)
+
+    @torch.no_grad()
+    def _probe(self) -> bool:
+        """Whether sharing keys and values gives the logits of the plain computation."""
+        embed = self.model.get_input_embeddings()
+        ids = torch.arange(1, 9, device=self.lm.device) * 7 % embed.weight.shape[0]
+        soft = embed(ids[:2])
+        rows = [ids[2:].tolist(), [*ids[2:4].tolist(), *ids[6:].tolist()]]
+        alone = [self.model(inputs_embeds=torch.cat([soft, embed(torch.tensor(row, device=self.lm.device))])[None]) for row in rows]
+        self.shares_prefix = True
+        try:
+            mask, embeds, cache = self._begin(soft, rows, [(), ()])
+            shared = self._forward(embeds, mask, cache, 1)
+        except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
+            return False
+        expected = torch.stack([out.logits[0, -1] for out in alone]).float()
+        error = (shared[:, -1].float() - expected).norm() / expected.norm()
+        return bool(error < (1e-3 if self.lm.dtype == torch.float32 else 0.1))
+
+
+def _choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> Tensor:
+    """The next token of every row: the most likely one where ``warmth`` is 0, else a sample at that temperature."""
+    greedy = logits.argmax(-1)
+    if not bool((warmth > 0).any()):
+        return greedy
+    probabilities = torch.softmax(logits / warmth.clamp(min=1e-6)[:, None], -1)
+    sampled = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+    return torch.where(warmth > 0, sampled, greedy)
+
+
+def _beside(soft: Tensor, text: Tensor, text_mask: Tensor, rest_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The ordinary layout, with the soft prompt between a row's pads and its text: mask and embeddings."""
+    n, p, width = len(text), soft.shape[-2], rest_mask.shape[1]
+    pads = (width - rest_mask.sum(1))[:, None]  # (n, 1)
+    columns = torch.arange(p + text.shape[1], device=text.device).expand(n, -1)
+    # Column c of a row is a pad where c < pads, a virtual token where c < pads + P, and the row's text behind.
+    is_soft = (columns >= pads) & (columns < pads + p)
+    source = torch.where(columns < pads, columns, (columns - p).clamp(min=0))
+    embeds = text.gather(1, source[..., None].expand(*source.shape, text.shape[2]))
+    embeds = embeds.masked_scatter(is_soft[..., None], soft.expand(n, *soft.shape[-2:]))
+    return text_mask.gather(1, source) | is_soft, embeds
+
+
+def _buckets(lengths: Sequence[int], overhead: int) -> list[list[int]]:
+    """Rows of like length together: the split that computes fewest columns, each batch costing ``overhead`` more."""
+    order = sorted(range(len(lengths)), key=lambda n: lengths[n])
+    cost, cut = [0], [0]  # of the first k rows; where their last batch begins
+    for k in range(1, len(order) + 1):
+        longest = lengths[order[k - 1]]
+        best = min(range(k), key=lambda j: cost[j] + (k - j) * longest)
+        cost.append(cost[best] + (k - best) * longest + overhead)
+        cut.append(best)
+    batches, k = [], len(order)
+    while k:
+        batches.append(order[cut[k] : k])
+        k = cut[k]
+    return batches
+
+
+def _detached(cache: DynamicCache) -> DynamicCache:
+    """The same keys and values without their history."""
+    copy = DynamicCache()
+    for i, layer in enumerate(cache.layers):
+        copy.update(layer.keys.detach(), layer.values.detach(), i)
+    return copy
+
+
+def _continued(context: Context, chosen: list[int], lengths: list[int], inputs: int) -> tuple[DynamicCache, Tensor]:
+    """Keys, values and mask of some of a context's rows, as if only ``lengths`` of the completion's tokens had been read.
+
+    Args:
+        context: what scoring left behind.
+        chosen: which of its rows.
+        lengths: how many tokens of each completion stay.
+        inputs: how many columns of the context, its last ones, are tokens of completions.
+    """
+    index = torch.tensor(chosen, device=context.mask.device)
+    mask = context.mask[index]
+    if inputs:
+        stay = torch.arange(inputs, device=mask.device) < torch.tensor(lengths, device=mask.device)[:, None]
+        mask[:, -inputs:] &= stay
+    cache = DynamicCache()
+    for i, layer in enumerate(context.cache.layers):
+        cache.update(layer.keys[index], layer.values[index], i)
+    return cache, mask
+
+
+def _merged(parts: Sequence[tuple[DynamicCache, Tensor]]) -> tuple[DynamicCache, Tensor]:
+    """Several batches' keys, values and masks as one batch, the shorter ones padded on the left."""
+    longest = max(mask.shape[1] for _, mask in parts)
+    cache = DynamicCache()
+    for i in range(len(parts[0][0].layers)):
+        keys, values = [], []
+        for part, mask in parts:
+            short = (0, 0, longest - mask.shape[1], 0)
+            keys.append(pad(part.layers[i].keys, short))
+            values.append(pad(part.layers[i].values, short))
+        cache.update(torch.cat(keys), torch.cat(values), i)
+    return cache, torch.cat([pad(mask, (longest - mask.shape[1], 0)) for _, mask in parts])

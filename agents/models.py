@@ -1,0 +1,127 @@
+"""A name → a frozen language model and its tokenizer: the embedded model, a Hub id, a local folder, or a GGUF file."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from reasoning_arena.agents.embedded import EMBEDDED, embedded_model, gguf_model
+from reasoning_arena.agents.errors import AgentError
+
+DtypeName = Literal["auto", "float32", "bfloat16"]
+DEFAULT_MODEL = "smollm2-135m-instruct"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A frozen causal language model.
+
+    Attributes:
+        name: what the user called it.
+        path: what transformers loaded it from: a folder or a Hub id.
+        model: in eval mode, no parameter of which asks for a gradient.
+        tokenizer: its tokenizer.
+    """
+
+    name: str
+    path: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's inputs go."""
+        return self.model.get_input_embeddings().weight.device  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that the model computes in."""
+        return self.model.dtype
+
+
+def load_model(name: str = DEFAULT_MODEL, device: str = "auto", dtype: str = "auto") -> LoadedModel:
+    """Load a model and freeze it.
+
+    Args:
+        name: an embedded model's name, a local folder, a ``.gguf`` file, or a Hub id.
+        device: "auto" (CUDA where there is one, else the CPU) or any torch device.
+        dtype: "auto" (bfloat16 where the device computes faster in it), "float32" or "bfloat16".
+
+    Raises:
+        AgentError: there is no such model or device, or the model cannot be read.
+    """
+    where = choose_device(device)
+    kind = choose_dtype(dtype, where)
+    path = _locate(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind).to(where)
+    except Exception as error:  # transformers raises whatever its parts raise
+        reason = str(error).strip().splitlines()
+        raise AgentError(
+            f"model {name!r} cannot be loaded: {reason[0] if reason else type(error).__name__}. Give an embedded model "
+            f"({', '.join(EMBEDDED)}), a folder with a transformers model, a .gguf file, or a Hub id"
+        ) from error
+    model.eval().requires_grad_(False)
+    return LoadedModel(name, path, model, tokenizer)
+
+
+def _locate(name: str) -> str:
+    if name in EMBEDDED:
+        return str(embedded_model(name))
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise AgentError(f"model {name!r}: there is no such file")
+        return str(gguf_model(path))
+    if path.is_dir():
+        return str(path)
+    if path.is_absolute() or name.startswith((".", "~")):
+        raise AgentError(f"model {name!r}: there is no such folder")
+    return name
+
+
+def choose_device(device: str) -> torch.device:
+    """The torch device of that name; "auto" is CUDA where there is one, else the CPU.
+
+    Raises:
+        AgentError: there is no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise AgentError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    return chosen
+
+
+def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """The dtype of that name; "auto" measures whether bfloat16 matrix products are the faster ones.
+
+    Raises:
+        AgentError: an unknown name.
+    """
+    if dtype not in get_args(DtypeName):
+        raise AgentError(f"dtype {dtype!r} is not allowed; give {', '.join(get_args(DtypeName))}")
+    if dtype != "auto":
+        return torch.float32 if dtype == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    narrow, wide = (_product_seconds(kind, device) for kind in (torch.bfloat16, torch.float32))
+    return torch.bfloat16 if narrow < 0.8 * wide else torch.float32
+
+
+def _product_seconds(dtype: torch.dtype, device: torch.device) -> float:
+    """The best of five times of a matrix product like those of a small model's training step."""
+    a, b = torch.ones(256, 576, dtype=dtype, device=device), torch.ones(576, 1536, dtype=dtype, device=device)
+    best = float("inf")
+    for _ in range(6):
+        start = time.perf_counter()
+        (a @ b).sum().item()
+        best = min(best, time.perf_counter() - start)
+    return best

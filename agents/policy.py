@@ -1,0 +1,104 @@
+"""The policy: a frozen language model that a soft prompt steers, from questions to answers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from reasoning_arena.agents.encoding import Encoder
+from reasoning_arena.agents.language_model import LanguageModel, Scored
+from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.soft_prompt import SoftPrompt
+
+
+class Answer(NamedTuple):
+    """What the policy said: its tokens (the stop token among them) and the text that they spell."""
+
+    tokens: tuple[int, ...]
+    text: str
+
+
+class SoftPromptPolicy:
+    """Answers questions, and says how likely answers were.
+
+    Args:
+        lm: the frozen model.
+        soft_prompt: what steers it, and what learns.
+        chat_template: put questions through the tokenizer's chat template, where it has one.
+        max_new_tokens: the longest answer.
+    """
+
+    def __init__(
+        self, lm: LoadedModel, soft_prompt: SoftPrompt, *, chat_template: bool = True, max_new_tokens: int = 24
+    ) -> None:
+        self.lm = lm
+        self.language_model = LanguageModel(lm)
+        self.encoder = Encoder(lm, chat_template)
+        self.soft_prompt = soft_prompt.to(lm.device)
+        self.max_new_tokens = max_new_tokens
+
+    def act(
+        self,
+        observations: Sequence[str],
+        *,
+        temperature: float = 0.0,
+        samples: int = 1,
+        generator: torch.Generator | None = None,
+        soft_prompt: Tensor | None = None,
+    ) -> list[Answer]:
+        """Answer questions, each ``samples`` times; the answers to one question come next to each other.
+
+        Args:
+            observations: the questions.
+            temperature: 0 is greedy.
+            samples: answers to each question.
+            generator: on the model's device; None draws from torch's own.
+            soft_prompt: another one, ``[P, D]`` or one a question, ``[B, P, D]``.
+        """
+        if not observations:
+            return []
+        soft = self.soft_prompt().detach() if soft_prompt is None else soft_prompt
+        completions = self.language_model.generate(
+            soft,
+            [self.encoder.prompt_ids(observation) for observation in observations],
+            self.max_new_tokens,
+            self.encoder.stop_ids,
+            temperature=temperature,
+            samples=samples,
+            generator=generator,
+        )
+        return [Answer(tokens, self.encoder.text(tokens)) for tokens in completions]
+
+    def score(
+        self,
+        observations: Sequence[str],
+        completions: Sequence[Sequence[int]],
+        owners: Sequence[int] | None = None,
+        *,
+        keep_contexts: bool = False,
+    ) -> Scored:
+        """Log-probabilities of completions, with gradients to the soft prompt.
+
+        Args:
+            observations: U questions.
+            completions: N rows of tokens.
+            owners: which question each completion answers; by default the n-th answers the n-th.
+            keep_contexts: whether ``greedy_answers`` will be asked for these.
+        """
+        prompts = [self.encoder.prompt_ids(observation) for observation in observations]
+        return self.language_model.score(self.soft_prompt(), prompts, completions, owners, keep_contexts=keep_contexts)
+
+    def greedy_answers(self, *scored: Scored) -> list[list[Answer]]:
+        """What ``act`` would have answered where completions were scored: equal token for token, at a fraction of the cost.
+
+        Args:
+            scored: with contexts; the soft prompt may have learnt between one and the next.
+        """
+        said = self.language_model.greedy(scored, self.max_new_tokens, self.encoder.stop_ids)
+        return [[Answer(tokens, self.encoder.text(tokens)) for tokens in one] for one in said]
+
+    @property
+    def foresees(self) -> bool:
+        """Whether ``greedy_answers`` can be asked for; not with models whose memory is no plain cache of keys and values."""
+        return self.language_model.shares_prefix

@@ -1,0 +1,82 @@
+"""The only thing that learns: a few embeddings in front of the model's input.
+
+Notation: P virtual tokens, D the model's hidden size.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from reasoning_arena.agents.errors import AgentError
+from reasoning_arena.agents.models import LoadedModel
+
+SoftPromptInit = Literal["text", "vocabulary", "random"]
+
+
+class SoftPrompt(nn.Module):
+    """P learnable embeddings, in float32 whatever the model's dtype.
+
+    Attributes:
+        weight: ``[P, D]``.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().float().clone())
+
+    def forward(self) -> Tensor:
+        """The soft prompt, ``[P, D]``."""
+        return self.weight
+
+    @property
+    def rms(self) -> float:
+        """The root mean square of all its numbers."""
+        return float(self.weight.detach().square().mean().sqrt())
+
+
+def embedding_rms(lm: LoadedModel) -> float:
+    """The root mean square of the model's input embeddings, as the model's first layer sees them.
+
+    Measured on up to 4,096 tokens spread over the vocabulary, through the embedding module, since some families scale in it.
+    """
+    embed = lm.model.get_input_embeddings()
+    size = embed.weight.shape[0]
+    ids = torch.arange(0, size, max(1, size // 4096), device=lm.device)
+    with torch.no_grad():
+        return float(embed(ids).float().square().mean().sqrt())
+
+
+def initial_soft_prompt(
+    lm: LoadedModel, tokens: int, init: SoftPromptInit, text: str, generator: torch.Generator
+) -> SoftPrompt:
+    """A soft prompt to start from.
+
+    Args:
+        lm: the model that it will steer.
+        tokens: P.
+        init: "text" (embeddings of an instruction, repeated or cut to P), "vocabulary" (of random tokens), or "random"
+            (normal numbers with the embeddings' root mean square).
+        text: the instruction.
+        generator: a CPU generator.
+
+    Raises:
+        AgentError: an unknown kind, no tokens, or a text without any.
+    """
+    if tokens < 1:
+        raise AgentError(f"a soft prompt of {tokens} tokens is not allowed; give at least 1")
+    embed = lm.model.get_input_embeddings()
+    size, width = embed.weight.shape[0], lm.model.config.get_text_config().hidden_size
+    if init == "random":
+        return SoftPrompt(torch.randn(tokens, width, generator=generator) * embedding_rms(lm))
+    if init == "vocabulary":
+        ids = torch.randint(size, (tokens,), generator=generator)
+    elif init == "text":
+        words = lm.tokenizer(text, add_special_tokens=False).input_ids
+        if not words:
+            raise AgentError(f"the soft prompt's text {text!r} holds no token")
+        ids = torch.tensor([words[i % len(words)] for i in range(tokens)])
+    else:
+        raise AgentError(f"soft prompt initialisation {init!r} is not allowed; give text, vocabulary or random")
+    with torch.no_grad():
+        return SoftPrompt(embed(ids.to(lm.device)))
