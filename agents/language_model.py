@@ -45,6 +45,14 @@ class Context(NamedTuple):
     mask: Tensor
 
 
+class Head(NamedTuple):
+    """What all rows of a batch begin with: keys and values, how many tokens, and how many columns with the soft prompt."""
+
+    cache: DynamicCache
+    tokens: int
+    columns: int
+
+
 class Scored(NamedTuple):
     """Log-probabilities of completions.
 
@@ -76,10 +84,10 @@ class LanguageModel:
     def __init__(self, lm: LoadedModel) -> None:
         self.lm = lm
         self.model = lm.model
-        accepted = inspect.signature(self.model.forward).parameters
-        self._takes_positions = "position_ids" in accepted
-        self._takes_keep = "logits_to_keep" in accepted
-        self.shares_prefix = self._takes_positions and self._probe()
+        self._takes_positions = "position_ids" in inspect.signature(self.model.forward).parameters
+        self.shares_prefix = self._plain_head = False
+        self._plain_head = self._head_is_plain()
+        self.shares_prefix = self._takes_positions and self._prefix_is_sharable()
 
     def score(
         self,
@@ -104,11 +112,11 @@ class LanguageModel:
         logprobs = torch.zeros(targets.shape, device=targets.device)
         greedy = torch.zeros_like(targets)
         contexts = []
-        for rows, logits, cache, attended in self._score_batches(soft, prompts, completions, owners):
+        for rows, features, cache, attended in self._score_batches(soft, prompts, completions, owners):
             index = torch.tensor(rows, device=targets.device)
-            width = logits.shape[1]
+            width = features.shape[1]
             own_mask, own_targets = mask[index, :width], targets[index, :width]
-            flat = logits[own_mask].float()  # (tokens, V): nothing behind a completion's end
+            flat = self._logits(features[own_mask])  # (tokens, V): nothing behind a completion's end
             values = -cross_entropy(flat, own_targets[own_mask], reduction="none")
             where = own_mask.nonzero()
             logprobs = logprobs.index_put((index[where[:, 0]], where[:, 1]), values)
@@ -171,35 +179,34 @@ class LanguageModel:
         max_new_tokens: int,
         stop_ids: frozenset[int],
         *,
-        temperature: float = 0.0,
-        samples: int = 1,
+        temperatures: Sequence[float] = (0.0,),
         generator: torch.Generator | None = None,
     ) -> list[tuple[int, ...]]:
-        """Complete every prompt ``samples`` times.
+        """Complete every prompt once at each of the temperatures.
 
         Args:
             soft_prompt: ``[P, D]``, or ``[U, P, D]`` one a prompt.
             prompts: U rows of at least one token.
             max_new_tokens: the longest completion.
             stop_ids: tokens that end one; the completion holds its own.
-            temperature: 0 is greedy.
-            samples: completions of one prompt; they come next to each other.
+            temperatures: G of them; 0 is greedy.
             generator: on the model's device.
 
         Returns:
-            ``U * samples`` completions.
+            ``U * G`` completions, those of one prompt next to each other.
         """
         soft = soft_prompt.to(self.lm.device, self.lm.dtype)
-        warmth = torch.full((len(prompts) * samples,), float(temperature), device=self.lm.device)  # (N,)
+        samples = len(temperatures)
+        warmth = torch.tensor(list(temperatures), device=self.lm.device).float().repeat(len(prompts))  # (N,)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
             return self._generate_plain(soft, prompts, max_new_tokens, stops, warmth, samples, generator)
         mask, embeds, cache = self._begin(soft, prompts, [()] * len(prompts))
-        logits = self._forward(embeds, mask, cache, 1)
+        logits = self._logits(self._forward(embeds, mask, cache)[:, -1])
         if samples > 1:
             cache.batch_repeat_interleave(samples)
             mask, logits = mask.repeat_interleave(samples, 0), logits.repeat_interleave(samples, 0)
-        first = _choose(logits[:, -1].float(), warmth, generator)  # (N,)
+        first = _choose(logits, warmth, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
         rest = self._decode(cache, mask, first, budgets, stops, warmth, generator)
         return [(token, *more) for token, more in zip(first.tolist(), rest, strict=True)]
@@ -226,7 +233,8 @@ class LanguageModel:
                 cache.batch_select_indices(keep)
                 rows, last, warmth, mask, budgets = rows[keep], last[keep], warmth[keep], mask[keep], budgets[keep]
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
-            last = _choose(self._forward(self._embed(last[:, None]), mask, cache, 1)[:, -1].float(), warmth, generator)
+            features = self._forward(self._embed(last[:, None]), mask, cache)
+            last = _choose(self._logits(features[:, -1]), warmth, generator)
             tokens[rows, t] = last
         return [tuple(token for token in row if token >= 0) for row in tokens.tolist()]
 
@@ -236,67 +244,86 @@ class LanguageModel:
         """Compute all completions in batches.
 
         Yields:
-            which completions, their logits ``[n, T, V]``, keys and values of what came before, and their mask.
+            which completions, the features ``[n, T, ·]`` that their tokens are predicted from, keys and values of what came before, and their mask.
         """
         if self.shares_prefix and owners is not None:
             mask, embeds, cache = self._begin(soft, [row[:-1] for row in prompts], [()] * len(prompts))
             if embeds.shape[1]:
-                self._forward(embeds, mask, cache, 1)
+                self._forward(embeds, mask, cache)
             index = torch.tensor(list(owners), device=self.lm.device)
             cache.batch_select_indices(index)
             rows = [[prompts[owner][-1], *completion[:-1]] for owner, completion in zip(owners, completions, strict=True)]
             ids, attend = self._right_padded(rows)  # (N, T)
             mask = torch.cat([mask[index], attend], 1)
-            yield list(range(len(rows))), self._forward(self._embed(ids), mask, cache, ids.shape[1]), _detached(cache), mask
+            yield list(range(len(rows))), self._forward(self._embed(ids), mask, cache), _detached(cache), mask
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
+        head = self._head(soft, prompts) if soft.dim() == 2 and self.shares_prefix else None
         for chosen in _buckets(lengths, BATCH_OVERHEAD.get(self.lm.device.type, 16)):
             own = soft if soft.dim() == 2 else soft[[owners[n] for n in chosen]]
             inputs = [completions[n][:-1] for n in chosen]
-            mask, embeds, cache = self._begin(own, [prompts[owners[n]] for n in chosen], inputs)
-            width = 1 + max(map(len, inputs))
-            logits = self._forward(embeds, mask, cache, width)
-            yield chosen, logits, _detached(cache) if self.shares_prefix else None, mask
+            mask, embeds, cache = self._begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
+            features = self._forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
+            yield chosen, features, _detached(cache) if self.shares_prefix else None, mask
+
+    def _head(self, soft: Tensor, prompts: Sequence[Ids]) -> Head:
+        """Compute what the rows have in common: the soft prompt and the tokens that all prompts begin with."""
+        common = os.path.commonprefix([list(row) for row in prompts])
+        if len(common) == min(map(len, prompts)):
+            common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
+        shared = 1 if soft.dim() == 2 else len(prompts)
+        text = self._embed(torch.tensor([common] * shared, dtype=torch.long, device=self.lm.device))
+        embeds = torch.cat([soft.expand(shared, *soft.shape[-2:]), text], 1)  # (1 or U, P + common, D)
+        cache = DynamicCache()
+        self._forward(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=self.lm.device), cache)
+        return Head(cache, len(common), embeds.shape[1])
 
     def _begin(
-        self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids]
+        self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None = None
     ) -> tuple[Tensor, Tensor, DynamicCache]:
-        """Lay out prompts and what follows them; compute what all rows have in common.
+        """Lay out prompts and what follows them.
+
+        Args:
+            soft: the soft prompt, in the model's dtype.
+            prompts: one a row.
+            inputs: tokens behind each prompt.
+            head: what the rows have in common, where it is known already.
 
         Returns:
             the attention mask of common and other columns, the embeddings of the others, and the keys and values of the common ones.
         """
         n = len(prompts)
-        common = os.path.commonprefix([list(row) for row in prompts]) if self.shares_prefix else []
-        if common and len(common) == min(map(len, prompts)):
-            common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
-        rest, rest_mask = self._left_padded([row[len(common) :] for row in prompts])
+        if self.shares_prefix and head is None:
+            head = self._head(soft, prompts)
+        rest, rest_mask = self._left_padded([row[head.tokens if head else 0 :] for row in prompts])
         after, after_mask = self._right_padded(inputs)
         text = self._embed(torch.cat([rest, after], 1))
         text_mask = torch.cat([rest_mask, after_mask], 1)
         cache = DynamicCache()
-        if not self.shares_prefix:
+        if head is None:
             return *_beside(soft, text, text_mask, rest_mask), cache
-        shared = 1 if soft.dim() == 2 else n
-        head = self._embed(torch.tensor([common] * shared, dtype=torch.long, device=self.lm.device))
-        head = torch.cat([soft.expand(shared, *soft.shape[-2:]), head], 1)  # (1 or n, P + common, D)
-        self._forward(head, text_mask.new_ones(head.shape[:2]), cache, 1)
-        if shared != n:
-            cache.batch_repeat_interleave(n)
-        return torch.cat([text_mask.new_ones(n, head.shape[1]), text_mask], 1), text, cache
+        for i, layer in enumerate(head.cache.layers):
+            cache.update(layer.keys.expand(n, -1, -1, -1), layer.values.expand(n, -1, -1, -1), i)
+        return torch.cat([text_mask.new_ones(n, head.columns), text_mask], 1), text, cache
 
-    def _forward(self, embeds: Tensor, mask: Tensor, cache: DynamicCache, keep: int) -> Tensor:
-        """The logits of the last ``keep`` columns, ``[n, keep, V]``; the cache grows by all columns."""
+    def _forward(self, embeds: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+        """What the logits of every column are made from, ``[n, L, D]``; the cache grows by all columns."""
         arguments: dict[str, Any] = {"inputs_embeds": embeds, "attention_mask": mask, "use_cache": self.shares_prefix}
         if self.shares_prefix:
             arguments["past_key_values"] = cache
         if self._takes_positions:
             arguments["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
-        if self._takes_keep:
-            arguments["logits_to_keep"] = keep
-        logits: Tensor = self.model(**arguments).logits
-        return logits[:, -keep:]
+        if self._plain_head:
+            features: Tensor = self.model.base_model(**arguments).last_hidden_state
+        else:
+            features = self.model(**arguments).logits
+        return features
+
+    def _logits(self, features: Tensor) -> Tensor:
+        """Logits in float32, ``[…, V]``, from what ``_forward`` returns."""
+        logits: Tensor = self.model.get_output_embeddings()(features) if self._plain_head else features
+        return logits.float()
 
     def _generate_plain(
         self,
@@ -316,7 +343,7 @@ class LanguageModel:
             own = soft if soft.dim() == 2 else soft[growing]
             batch = [rows[i] for i in growing]
             mask, embeds, cache = self._begin(own, batch, [()] * len(batch))
-            chosen = _choose(self._forward(embeds, mask, cache, 1)[:, -1].float(), warmth[growing], generator)
+            chosen = _choose(self._logits(self._forward(embeds, mask, cache)[:, -1]), warmth[growing], generator)
             for i, token in zip(growing, chosen.tolist(), strict=True):
                 rows[i].append(token)
             going_on = (~torch.isin(chosen, stops)).tolist()
@@ -341,21 +368,33 @@ class LanguageModel:
         return ids.flip(1), mask.flip(1)
 
     @torch.no_grad()
-    def _probe(self) -> bool:
+    def _head_is_plain(self) -> bool:
+        """Whether logits are the output embeddings times the last hidden states, with nothing in between."""
+        ids = torch.arange(4, device=self.lm.device)[None]
+        try:
+            output = self.model.get_output_embeddings()
+            logits = output(self.model.base_model(input_ids=ids).last_hidden_state)
+        except (AttributeError, TypeError):
+            return False
+        return bool(torch.equal(logits, self.model(input_ids=ids).logits))
+
+    @torch.no_grad()
+    def _prefix_is_sharable(self) -> bool:
         """Whether sharing keys and values gives the logits of the plain computation."""
-        embed = self.model.get_input_embeddings()
-        ids = torch.arange(1, 9, device=self.lm.device) * 7 % embed.weight.shape[0]
+        embed = self._embed
+        ids = torch.arange(1, 9, device=self.lm.device) * 7 % self.model.get_input_embeddings().weight.shape[0]
         soft = embed(ids[:2])
-        rows = [ids[2:].tolist(), [*ids[2:4].tolist(), *ids[6:].tolist()]]
-        alone = [self.model(inputs_embeds=torch.cat([soft, embed(torch.tensor(row, device=self.lm.device))])[None]) for row in rows]
+        rows = [ids[2:], torch.cat([ids[2:4], ids[6:]])]
+        expected = torch.stack(
+            [self.model(inputs_embeds=torch.cat([soft, embed(row)])[None]).logits[0, -1].float() for row in rows]
+        )
         self.shares_prefix = True
         try:
-            mask, embeds, cache = self._begin(soft, rows, [(), ()])
-            shared = self._forward(embeds, mask, cache, 1)
+            mask, embeds, cache = self._begin(soft, [row.tolist() for row in rows], [(), ()])
+            shared = self._logits(self._forward(embeds, mask, cache)[:, -1])
         except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
             return False
-        expected = torch.stack([out.logits[0, -1] for out in alone]).float()
-        error = (shared[:, -1].float() - expected).norm() / expected.norm()
+        error = (shared - expected).norm() / expected.norm()
         return bool(error < (1e-3 if self.lm.dtype == torch.float32 else 0.1))
 
 

@@ -42,17 +42,15 @@ class SoftPromptPolicy:
         self,
         observations: Sequence[str],
         *,
-        temperature: float = 0.0,
-        samples: int = 1,
+        temperatures: Sequence[float] = (0.0,),
         generator: torch.Generator | None = None,
         soft_prompt: Tensor | None = None,
     ) -> list[Answer]:
-        """Answer questions, each ``samples`` times; the answers to one question come next to each other.
+        """Answer every question once at each of the temperatures; the answers to one question come next to each other.
 
         Args:
             observations: the questions.
-            temperature: 0 is greedy.
-            samples: answers to each question.
+            temperatures: 0 is greedy.
             generator: on the model's device; None draws from torch's own.
             soft_prompt: another one, ``[P, D]`` or one a question, ``[B, P, D]``.
         """
@@ -64,8 +62,7 @@ class SoftPromptPolicy:
             [self.encoder.prompt_ids(observation) for observation in observations],
             self.max_new_tokens,
             self.encoder.stop_ids,
-            temperature=temperature,
-            samples=samples,
+            temperatures=temperatures,
             generator=generator,
         )
         return [Answer(tokens, self.encoder.text(tokens)) for tokens in completions]

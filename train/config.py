@@ -1,0 +1,131 @@
+"""Everything that a run can be told. The fields of ``Config`` are the command's flags."""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName
+from reasoning_arena.agents.soft_prompt import SoftPromptInit
+from reasoning_arena.envs import ORIGINAL_FIVE, ProblemSource
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.estimators import ESTIMATORS
+
+LossName = Literal["supervised", "reward"]
+TargetName = Literal["auto", "answer", "solution"]
+INSTRUCTION = "Answer the question. Give only the final answer, or a short calculation that ends in it."
+# What None stands for, by loss.
+DEFAULTS: dict[LossName, dict[str, Any]] = {
+    "supervised": {"episodes": 2000, "batch_size": 16, "eval_interval": 400, "lr": 0.2},
+    "reward": {"episodes": 800, "batch_size": 8, "eval_interval": 160, "lr": 0.02},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Teach a frozen language model by gradient descent on a soft prompt, one question at a time."""
+
+    loss: LossName = "supervised"
+    """supervised: cross-entropy on the gold answer. reward: reward-weighted log-probabilities of the model's own answers; the gold
+    answer is never looked at."""
+    model: str = DEFAULT_MODEL
+    """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
+    episodes: int | None = None
+    """Questions to learn from (by default 2000 supervised, 800 from reward)."""
+    batch_size: int | None = None
+    """Questions to each gradient step (16, or 8 from reward); 1 is the strictly sequential learner."""
+    eval_interval: int | None = None
+    """Episodes from one evaluation to the next (400, or 160 from reward)."""
+    eval_episodes: int = 200
+    """Held-out problems in an evaluation; always the same ones."""
+    eval_split: Literal["validation", "test"] = "test"
+    """Which held-out problems; choose settings on validation."""
+    soft_tokens: int = 16
+    """Virtual tokens: how many embeddings learn."""
+    init: SoftPromptInit = "text"
+    """What the soft prompt starts from: an instruction's embeddings, random tokens' embeddings, or noise of their size."""
+    init_text: str = INSTRUCTION
+    """The instruction, for --init text."""
+    lr: float | None = None
+    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.02 from reward)."""
+    target: TargetName = "auto"
+    """What supervised learning imitates: the gold answer, the worked solution that ends in it, or (auto) the solution where
+    the answer is a number and the answer elsewhere."""
+    tasks: tuple[str, ...] = ORIGINAL_FIVE
+    """Tasks, mixed evenly."""
+    difficulty: int = 1
+    """1 (easiest) to 5."""
+    estimator: Literal["reinforce", "rloo", "grpo", "maxrl", "raft"] = "maxrl"
+    """How rewards become weights, for --loss reward."""
+    samples_per_question: int = 8
+    """Answers to each question, for --loss reward."""
+    temperature: float = 1.0
+    """At which those answers are sampled."""
+    max_new_tokens: int = 24
+    """The longest answer, in tokens."""
+    chat_template: bool = True
+    """Put questions through the tokenizer's chat template, where it has one."""
+    seed: int = 0
+    """Of everything random in training; the held-out problems do not depend on it."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 …"""
+    dtype: DtypeName = "auto"
+    """Of the frozen model; auto measures whether bfloat16 is the faster one."""
+    run_dir: Path | None = None
+    """Where the run is recorded (by default a new folder in runs/)."""
+    resume: Path | None = None
+    """A run folder to go on from; --episodes may be raised, everything else stays as it was."""
+    quiet: bool = field(default=False)
+    """No progress bar."""
+
+    def __post_init__(self) -> None:
+        """Fill in what depends on the loss, and refuse what is not allowed.
+
+        Raises:
+            TrainingError: a flag's value is not allowed.
+            ArenaError: an unknown task or difficulty.
+        """
+        if self.loss not in DEFAULTS:
+            raise TrainingError(f"--loss {self.loss!r} is not allowed; give supervised or reward")
+        for name, value in DEFAULTS[self.loss].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+        ProblemSource(self.tasks, self.difficulty, self.eval_split)
+        for name in ("episodes", "batch_size", "eval_interval", "eval_episodes", "soft_tokens", "max_new_tokens"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"--{name.replace('_', '-')} {getattr(self, name)} is not allowed; give at least 1")
+        for name in ("lr", "temperature"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise TrainingError(f"--{name} {value} is not allowed; give a number above 0")
+        if self.seed < 0:
+            raise TrainingError(f"--seed {self.seed} is not allowed; give an integer of at least 0")
+        least = ESTIMATORS[self.estimator].least_samples
+        if self.loss == "reward" and self.samples_per_question < least:
+            raise TrainingError(
+                f"--samples-per-question {self.samples_per_question} is not allowed with --estimator {self.estimator}; "
+                f"give at least {least}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields in JSON's types."""
+        plain = dataclasses.asdict(self)
+        return {name: str(value) if isinstance(value, Path) else value for name, value in plain.items()}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Config":
+        """The configuration that ``to_json`` wrote.
+
+        Raises:
+            TrainingError: it is no such thing.
+        """
+        known = {one.name for one in dataclasses.fields(cls)}
+        if not isinstance(fields, dict) or not set(fields) <= known:
+            raise TrainingError("config.json holds settings that this version does not know")
+        values = dict(fields)
+        for name in ("run_dir", "resume"):
+            if values.get(name) is not None:
+                values[name] = Path(values[name])
+        return cls(**values)

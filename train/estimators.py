@@ -1,0 +1,56 @@
+r"""How rewards become the weights of sampled answers in ``loss = −Σ w log π(y|x) / N``.
+
+Every estimator is a plain function from rewards ``[B, G]`` (B questions, G answers to each) to weights ``[B, G]``. An answer succeeded where
+the environment paid more than nothing; s̄ is a group's success rate, r̄ its mean reward.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+def reinforce(rewards: Tensor) -> Tensor:
+    """``r``: unbiased, high variance (Williams, 1992)."""
+    return rewards
+
+
+def rloo(rewards: Tensor) -> Tensor:
+    """``r_i − mean of the others``: unbiased, with the others as a baseline (Kool et al., 2019; Ahmadian et al., 2402.14740)."""
+    group = rewards.shape[1]
+    return (rewards - rewards.mean(1, keepdim=True)) * (group / (group - 1))
+
+
+def grpo(rewards: Tensor) -> Tensor:
+    """``(r_i − r̄) / std``: the division favours questions that are nearly always right or wrong (DeepSeekMath, 2402.03300)."""
+    centred = rewards - rewards.mean(1, keepdim=True)
+    return centred / (rewards.std(1, keepdim=True, correction=0) + 1e-6)
+
+
+def maxrl(rewards: Tensor) -> Tensor:
+    """``(s_i − s̄) / s̄``, 0 where none succeeded: ascends the logarithm of the success rate (2602.02710)."""
+    success = (rewards > 0).float()
+    rate = success.mean(1, keepdim=True)
+    return torch.where(rate > 0, (success - rate) / rate.clamp(min=1e-6), torch.zeros_like(success))
+
+
+def raft(rewards: Tensor) -> Tensor:
+    """``s_i``: imitate the successes (RAFT, 2304.06767; 2504.11343)."""
+    return (rewards > 0).float()
+
+
+class Estimator(NamedTuple):
+    """A function from rewards to weights, and the smallest group that it makes sense of."""
+
+    weights: Callable[[Tensor], Tensor]
+    least_samples: int
+
+
+ESTIMATORS = {
+    "reinforce": Estimator(reinforce, 1),
+    "rloo": Estimator(rloo, 2),
+    "grpo": Estimator(grpo, 2),
+    "maxrl": Estimator(maxrl, 2),
+    "raft": Estimator(raft, 1),
+}

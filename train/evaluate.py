@@ -1,0 +1,105 @@
+"""Held-out accuracy: greedy answers to a fixed set of problems, paid by the environment's own scorer."""
+
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
+from reasoning_arena.envs import ArenaError, ReasoningArenaVectorEnv
+from reasoning_arena.train.config import Config
+
+EVAL_SEED = 20_260_101  # held-out problems are the same for every training seed
+BATCH = 64
+
+
+class Exchange(NamedTuple):
+    """One held-out question, what was answered, and whether it was right."""
+
+    task: str
+    question: str
+    answer: str
+    gold: str
+    correct: bool
+
+
+class Evaluation(NamedTuple):
+    """Accuracy on the held-out problems, 0 to 1.
+
+    Attributes:
+        accuracy: over all of them.
+        per_task: over each task's.
+        exchanges: every question and answer.
+    """
+
+    accuracy: float
+    per_task: dict[str, float]
+    exchanges: list[Exchange]
+
+
+def make_envs(config: Config, lanes: int, split: str) -> ReasoningArenaVectorEnv:
+    """Environments for a run: one object with so many lanes."""
+    envs = gym.make_vec(
+        "ReasoningArena-v0", num_envs=lanes, tasks=config.tasks, difficulty=config.difficulty, split=split
+    )
+    assert isinstance(envs, ReasoningArenaVectorEnv)
+    return envs
+
+
+class Evaluator:
+    """Asks a policy the same held-out problems again and again.
+
+    Args:
+        config: tasks, difficulty, split, and how many problems.
+
+    Raises:
+        ArenaError: the split does not hold so many different problems.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.envs = make_envs(config, config.eval_episodes, config.eval_split)
+        # What was said last time. Most of it will be said again, and scoring it is cheaper than decoding.
+        self._said: list[Answer] = []
+        self._reset()
+
+    def _reset(self) -> tuple[str, ...]:
+        """The same questions as ever, all different."""
+        n = self.envs.num_envs
+        questions, _ = self.envs.reset(seed=EVAL_SEED)
+        for _ in range(1000):
+            seen: set[str] = set()
+            again = np.zeros(n, bool)
+            for i, problem in enumerate(self.envs.problems):
+                again[i] = problem.problem_id in seen
+                seen.add(problem.problem_id)
+            if not again.any():
+                return questions
+            questions, _ = self.envs.reset(options={"reset_mask": again})
+        raise ArenaError(f"there are no {n} different problems to evaluate on; lower --eval-episodes")
+
+    @torch.no_grad()
+    def __call__(self, policy: SoftPromptPolicy) -> Evaluation:
+        """Accuracy of the policy's greedy answers."""
+        questions, said = self._reset(), []
+        for begin in range(0, len(questions), BATCH):
+            batch, before = questions[begin : begin + BATCH], self._said[begin : begin + BATCH]
+            if before and policy.foresees:
+                scored = policy.score(batch, [answer.tokens for answer in before], keep_contexts=True)
+                said += policy.greedy_answers(scored)[0]
+            else:
+                said += policy.act(batch)
+        self._said, answers = said, [answer.text for answer in said]
+        _, _, _, _, infos = self.envs.step(answers)
+        told = infos["final_info"]
+        exchanges = [
+            Exchange(*row)
+            for row in zip(
+                told["task"], questions, answers, told["gold_answer"], told["correct"].tolist(), strict=True
+            )
+        ]
+        per_task = {
+            task: float(np.mean([one.correct for one in exchanges if one.task == task]))
+            for task in dict.fromkeys(sorted(told["task"]))
+        }
+        return Evaluation(float(told["correct"].mean()), per_task, exchanges)

@@ -1,0 +1,78 @@
+"""One gradient step on the soft prompt: Adam, warm-up and decay, clipping, and a refusal of losses that are no numbers."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.agents.soft_prompt import embedding_rms
+from reasoning_arena.train.errors import TrainingError
+
+CLIP_NORM = 1.0
+WARM_UP = 10  # updates, or a tenth of a short run
+LAST = 0.1  # of the learning rate, at the end of the cosine
+
+
+class Update(NamedTuple):
+    """What one step was: the loss in nats, and the gradient's norm before clipping."""
+
+    loss: float
+    grad_norm: float
+
+
+class Learner:
+    """Steps a policy's soft prompt.
+
+    Args:
+        policy: whose soft prompt learns.
+        lr: the highest learning rate, in units of the root mean square of the model's embeddings.
+        updates: how many steps the schedule spans.
+    """
+
+    def __init__(self, policy: SoftPromptPolicy, lr: float, updates: int) -> None:
+        self.policy = policy
+        self.parameters = list(policy.soft_prompt.parameters())
+        self.optimizer = torch.optim.Adam(self.parameters, lr=lr * embedding_rms(policy.lm))
+        warm_up = max(1, min(WARM_UP, updates // 10))
+
+        def factor(step: int) -> float:
+            if step < warm_up:
+                return (step + 1) / warm_up
+            done = min(1.0, (step - warm_up) / max(1, updates - warm_up))
+            return LAST + (1 - LAST) * 0.5 * (1 + math.cos(math.pi * done))
+
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
+
+    def step(self, loss: Tensor) -> Update:
+        """Descend the loss once.
+
+        Raises:
+            TrainingError: the loss or its gradient is no finite number; the soft prompt is left as it was.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, CLIP_NORM)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            lm = self.policy.lm
+            raise TrainingError(
+                f"the loss of model {lm.name!r} in {str(lm.dtype).removeprefix('torch.')} is {loss.item()} and its gradient's "
+                f"norm {norm.item()}; try --dtype float32 or a lower --lr. Nothing was saved over"
+            )
+        self.optimizer.step()
+        self.schedule.step()
+        return Update(loss.item(), norm.item())
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs of the optimiser."""
+        return {"optimizer": self.optimizer.state_dict(), "updates": self.schedule.last_epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state, on this learner's own schedule."""
+        rates = [group["initial_lr"] for group in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.last_epoch = state["updates"]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["initial_lr"] = rate
+            group["lr"] = rate * self.schedule.lr_lambdas[0](state["updates"])
