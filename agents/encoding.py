@@ -40,13 +40,11 @@ class Encoder:
     def text(self, completion: tuple[int, ...]) -> str:
         """The answer that a completion's tokens spell, without stop tokens and outer blanks."""
         ids = [token for token in completion if token not in self.stop_ids]
-        decoded: str = self.tokenizer.decode(ids, skip_special_tokens=True)
-        return decoded.strip()
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def _ids(self, text: str) -> list[int]:
         clean = text.encode("utf-8", "replace").decode()  # a lone surrogate has no bytes that a tokenizer could read
-        ids: list[int] = self.tokenizer(clean, add_special_tokens=False).input_ids
-        return ids
+        return list(self.tokenizer(clean, add_special_tokens=False).input_ids)
 
     def _prompt_ids(self, observation: str) -> tuple[int, ...]:
         if self.chat_template:

@@ -1,54 +1,51 @@
 """The frozen language model: it scores and decodes text that stands behind a soft prompt.
 
-The soft prompt is an argument, ``[P, D]`` for the whole batch or ``[B, P, D]`` one a row; who made it is of no concern here.
+The soft prompt is an argument, ``[P, D]`` for the whole batch or ``[B, P, D]`` one a row; who made it is of no
+concern here.
 
-Layout of a batch: ``soft prompt | tokens that all prompts begin with | pads | rest of the prompt | completion | pads``, with position
-ids to match. What stands before the pads is the same in every row: it is computed once, with gradients, and its keys and values
-are shared. A prompt that several completions follow is computed once for all of them, and rows of like length are computed together.
-Models whose memory is not a plain cache of keys and values take the ordinary layout ``pads | soft prompt | prompt | completion``
-instead; a probe at construction finds out.
+Layout of a batch: ``soft prompt | tokens that all prompts begin with | pads | rest of the prompt | completion | pads``,
+with position ids to match. What stands before the pads is the same in every row: it is computed once, with gradients,
+and its keys and values are shared. A prompt that several completions follow is computed once for all of them, and rows
+of like length are computed together. Models whose memory is not a plain cache of keys and values take the ordinary
+layout ``pads | soft prompt | prompt | completion`` instead; a probe at construction finds out.
 
-Greedy decoding repeats a known completion exactly when every token of it, the stop token too, is the most likely one given those before.
-So scoring it already tells what would be decoded; only from the first token that differs is there anything to decode.
+Greedy decoding repeats a known completion exactly when every token of it, the stop token too, is the most likely one
+given those before. So scoring it already tells what would be decoded; only from the first token that differs is there
+anything to decode.
 
-Notation: U prompts, N completions, T completion tokens, L columns of a batch, P virtual tokens, D hidden size, V vocabulary.
+Notation: U prompts, N completions, T completion tokens, L columns of a batch, P virtual tokens, D hidden size,
+V vocabulary.
 """
 
 import inspect
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from reasoning_arena.agents.kv_cache import (
+    Context,
+    KeysValues,
+    cache_of,
+    continued,
+    detached,
+    keys_values,
+    merged,
+    repeated,
+)
+from reasoning_arena.agents.layout import Ids, beside, buckets, common_start, left_padded, right_padded
+from reasoning_arena.agents.models import LoadedModel
 from torch import Tensor
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import cross_entropy
 from transformers import DynamicCache
 
-from reasoning_arena.agents.models import LoadedModel
-
-Ids = Sequence[int]
 # What one more batch costs, in tokens: launching its kernels, and matrix products that are too small to be efficient.
 BATCH_OVERHEAD = {"cpu": 16, "cuda": 4096}
 
 
-class Context(NamedTuple):
-    """Keys and values that scoring left behind, for a decoding that goes on from there.
-
-    Attributes:
-        rows: which completions these are, n of them.
-        cache: detached keys and values of L columns.
-        mask: which columns may be attended to, ``[n, L]``; the last ones are the completions' inputs.
-    """
-
-    rows: list[int]
-    cache: DynamicCache
-    mask: Tensor
-
-
 class Head(NamedTuple):
-    """What all rows of a batch begin with: keys and values, how many tokens, and how many columns with the soft prompt."""
+    """What all rows begin with: keys and values, how many tokens, and how many columns with the soft prompt."""
 
-    cache: DynamicCache
+    keys_values: KeysValues
     tokens: int
     columns: int
 
@@ -108,11 +105,11 @@ class LanguageModel:
             keep_contexts: whether ``greedy`` will be asked for these.
         """
         soft = soft_prompt.to(self.lm.device, self.lm.dtype)
-        targets, mask = self._right_padded(completions)  # (N, T)
+        targets, mask = right_padded(completions, self.lm.device)  # (N, T)
         logprobs = torch.zeros(targets.shape, device=targets.device)
         greedy = torch.zeros_like(targets)
         contexts = []
-        for rows, features, cache, attended in self._score_batches(soft, prompts, completions, owners):
+        for rows, features, pairs, attended in self._score_batches(soft, prompts, completions, owners):
             index = torch.tensor(rows, device=targets.device)
             width = features.shape[1]
             own_mask, own_targets = mask[index, :width], targets[index, :width]
@@ -121,8 +118,8 @@ class LanguageModel:
             where = own_mask.nonzero()
             logprobs = logprobs.index_put((index[where[:, 0]], where[:, 1]), values)
             greedy[index[where[:, 0]], where[:, 1]] = flat.argmax(-1)
-            if keep_contexts and cache is not None:
-                contexts.append(Context(rows, cache, attended))
+            if keep_contexts and pairs is not None:
+                contexts.append(Context(rows, pairs, attended))
         return Scored(completions, logprobs, mask, greedy, contexts)
 
     @torch.no_grad()
@@ -160,9 +157,10 @@ class LanguageModel:
                 if chosen:
                     lengths = [len(said[k][context.rows[i]]) - 1 for i in chosen]
                     inputs = max(len(one.completions[n]) for n in context.rows) - 1
-                    parts.append(_continued(context, chosen, lengths, inputs))
+                    parts.append(continued(context, chosen, lengths, inputs))
                     order += [(k, context.rows[i]) for i in chosen]
-        cache, mask = _merged(parts)
+        pairs, mask = merged(parts)
+        cache = cache_of(pairs)
         last = torch.tensor([said[k][n][-1] for k, n in order], device=self.lm.device)
         budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
@@ -221,7 +219,7 @@ class LanguageModel:
         warmth: Tensor,
         generator: torch.Generator | None,
     ) -> list[tuple[int, ...]]:
-        """Go on from the last token of every row until it stops or its budget of tokens is spent; rows that ended are dropped."""
+        """Go on from every row's last token until it stops or its budget is spent; rows that ended are dropped."""
         rows = torch.arange(len(last), device=last.device)  # the completions that still grow
         tokens = torch.full((len(last), max(int(budgets.max()), 0)), -1, device=last.device)
         for t in range(tokens.shape[1]):
@@ -231,7 +229,13 @@ class LanguageModel:
                 if not len(keep):
                     break
                 cache.batch_select_indices(keep)
-                rows, last, warmth, mask, budgets = rows[keep], last[keep], warmth[keep], mask[keep], budgets[keep]
+                rows, last, warmth, mask, budgets = (
+                    rows[keep],
+                    last[keep],
+                    warmth[keep],
+                    mask[keep],
+                    budgets[keep],
+                )
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
             features = self._forward(self._embed(last[:, None]), mask, cache)
             last = _choose(self._logits(features[:, -1]), warmth, generator)
@@ -240,11 +244,12 @@ class LanguageModel:
 
     def _score_batches(
         self, soft: Tensor, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
-    ) -> Iterable[tuple[list[int], Tensor, DynamicCache | None, Tensor]]:
+    ) -> Iterable[tuple[list[int], Tensor, KeysValues | None, Tensor]]:
         """Compute all completions in batches.
 
         Yields:
-            which completions, the features ``[n, T, ·]`` that their tokens are predicted from, keys and values of what came before, and their mask.
+            which completions, the features ``[n, T, ·]`` that their tokens are predicted from, keys and values of
+            what came before, and their mask.
         """
         if self.shares_prefix and owners is not None:
             mask, embeds, cache = self._begin(soft, [row[:-1] for row in prompts], [()] * len(prompts))
@@ -252,24 +257,31 @@ class LanguageModel:
                 self._forward(embeds, mask, cache)
             index = torch.tensor(list(owners), device=self.lm.device)
             cache.batch_select_indices(index)
-            rows = [[prompts[owner][-1], *completion[:-1]] for owner, completion in zip(owners, completions, strict=True)]
-            ids, attend = self._right_padded(rows)  # (N, T)
+            rows = [
+                [prompts[owner][-1], *completion[:-1]] for owner, completion in zip(owners, completions, strict=True)
+            ]
+            ids, attend = right_padded(rows, self.lm.device)  # (N, T)
             mask = torch.cat([mask[index], attend], 1)
-            yield list(range(len(rows))), self._forward(self._embed(ids), mask, cache), _detached(cache), mask
+            yield (
+                list(range(len(rows))),
+                self._forward(self._embed(ids), mask, cache),
+                detached(keys_values(cache)),
+                mask,
+            )
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
         head = self._head(soft, prompts) if soft.dim() == 2 and self.shares_prefix else None
-        for chosen in _buckets(lengths, BATCH_OVERHEAD.get(self.lm.device.type, 16)):
+        for chosen in buckets(lengths, BATCH_OVERHEAD.get(self.lm.device.type, 16)):
             own = soft if soft.dim() == 2 else soft[[owners[n] for n in chosen]]
             inputs = [completions[n][:-1] for n in chosen]
             mask, embeds, cache = self._begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
             features = self._forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
-            yield chosen, features, _detached(cache) if self.shares_prefix else None, mask
+            yield chosen, features, detached(keys_values(cache)) if self.shares_prefix else None, mask
 
     def _head(self, soft: Tensor, prompts: Sequence[Ids]) -> Head:
         """Compute what the rows have in common: the soft prompt and the tokens that all prompts begin with."""
-        common = os.path.commonprefix([list(row) for row in prompts])
+        common = common_start(prompts)
         if len(common) == min(map(len, prompts)):
             common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
         shared = 1 if soft.dim() == 2 else len(prompts)
@@ -277,7 +289,7 @@ class LanguageModel:
         embeds = torch.cat([soft.expand(shared, *soft.shape[-2:]), text], 1)  # (1 or U, P + common, D)
         cache = DynamicCache()
         self._forward(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=self.lm.device), cache)
-        return Head(cache, len(common), embeds.shape[1])
+        return Head(keys_values(cache), len(common), embeds.shape[1])
 
     def _begin(
         self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None = None
@@ -291,25 +303,28 @@ class LanguageModel:
             head: what the rows have in common, where it is known already.
 
         Returns:
-            the attention mask of common and other columns, the embeddings of the others, and the keys and values of the common ones.
+            the attention mask of common and other columns, the embeddings of the others, and the keys and values of
+            the common ones.
         """
         n = len(prompts)
         if self.shares_prefix and head is None:
             head = self._head(soft, prompts)
-        rest, rest_mask = self._left_padded([row[head.tokens if head else 0 :] for row in prompts])
-        after, after_mask = self._right_padded(inputs)
+        rest, rest_mask = left_padded([row[head.tokens if head else 0 :] for row in prompts], self.lm.device)
+        after, after_mask = right_padded(inputs, self.lm.device)
         text = self._embed(torch.cat([rest, after], 1))
         text_mask = torch.cat([rest_mask, after_mask], 1)
-        cache = DynamicCache()
         if head is None:
-            return *_beside(soft, text, text_mask, rest_mask), cache
-        for i, layer in enumerate(head.cache.layers):
-            cache.update(layer.keys.expand(n, -1, -1, -1), layer.values.expand(n, -1, -1, -1), i)
+            return *beside(soft, text, text_mask, rest_mask), DynamicCache()
+        cache = cache_of(repeated(head.keys_values, n))
         return torch.cat([text_mask.new_ones(n, head.columns), text_mask], 1), text, cache
 
     def _forward(self, embeds: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
         """What the logits of every column are made from, ``[n, L, D]``; the cache grows by all columns."""
-        arguments: dict[str, Any] = {"inputs_embeds": embeds, "attention_mask": mask, "use_cache": self.shares_prefix}
+        arguments: dict[str, Any] = {
+            "inputs_embeds": embeds,
+            "attention_mask": mask,
+            "use_cache": self.shares_prefix,
+        }
         if self.shares_prefix:
             arguments["past_key_values"] = cache
         if self._takes_positions:
@@ -356,17 +371,6 @@ class LanguageModel:
         embedded: Tensor = self.model.get_input_embeddings()(ids)
         return embedded
 
-    def _right_padded(self, rows: Sequence[Ids]) -> tuple[Tensor, Tensor]:
-        """Tokens and mask, ``[N, longest]`` each."""
-        width = max((len(row) for row in rows), default=0)
-        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], dtype=torch.long)
-        mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows], dtype=torch.bool)
-        return ids.to(self.lm.device), mask.to(self.lm.device)
-
-    def _left_padded(self, rows: Sequence[Ids]) -> tuple[Tensor, Tensor]:
-        ids, mask = self._right_padded([row[::-1] for row in rows])
-        return ids.flip(1), mask.flip(1)
-
     @torch.no_grad()
     def _head_is_plain(self) -> bool:
         """Whether logits are the output embeddings times the last hidden states, with nothing in between."""
@@ -382,7 +386,7 @@ class LanguageModel:
     def _prefix_is_sharable(self) -> bool:
         """Whether sharing keys and values gives the logits of the plain computation."""
         embed = self._embed
-        ids = torch.arange(1, 9, device=self.lm.device) * 7 % self.model.get_input_embeddings().weight.shape[0]
+        ids = torch.arange(1, 9, device=self.lm.device) * 7 % self.lm.vocabulary_size
         soft = embed(ids[:2])
         rows = [ids[2:], torch.cat([ids[2:4], ids[6:]])]
         expected = torch.stack(
@@ -406,74 +410,3 @@ def _choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -
     probabilities = torch.softmax(logits / warmth.clamp(min=1e-6)[:, None], -1)
     sampled = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
     return torch.where(warmth > 0, sampled, greedy)
-
-
-def _beside(soft: Tensor, text: Tensor, text_mask: Tensor, rest_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The ordinary layout, with the soft prompt between a row's pads and its text: mask and embeddings."""
-    n, p, width = len(text), soft.shape[-2], rest_mask.shape[1]
-    pads = (width - rest_mask.sum(1))[:, None]  # (n, 1)
-    columns = torch.arange(p + text.shape[1], device=text.device).expand(n, -1)
-    # Column c of a row is a pad where c < pads, a virtual token where c < pads + P, and the row's text behind.
-    is_soft = (columns >= pads) & (columns < pads + p)
-    source = torch.where(columns < pads, columns, (columns - p).clamp(min=0))
-    embeds = text.gather(1, source[..., None].expand(*source.shape, text.shape[2]))
-    embeds = embeds.masked_scatter(is_soft[..., None], soft.expand(n, *soft.shape[-2:]))
-    return text_mask.gather(1, source) | is_soft, embeds
-
-
-def _buckets(lengths: Sequence[int], overhead: int) -> list[list[int]]:
-    """Rows of like length together: the split that computes fewest columns, each batch costing ``overhead`` more."""
-    order = sorted(range(len(lengths)), key=lambda n: lengths[n])
-    cost, cut = [0], [0]  # of the first k rows; where their last batch begins
-    for k in range(1, len(order) + 1):
-        longest = lengths[order[k - 1]]
-        best = min(range(k), key=lambda j: cost[j] + (k - j) * longest)
-        cost.append(cost[best] + (k - best) * longest + overhead)
-        cut.append(best)
-    batches, k = [], len(order)
-    while k:
-        batches.append(order[cut[k] : k])
-        k = cut[k]
-    return batches
-
-
-def _detached(cache: DynamicCache) -> DynamicCache:
-    """The same keys and values without their history."""
-    copy = DynamicCache()
-    for i, layer in enumerate(cache.layers):
-        copy.update(layer.keys.detach(), layer.values.detach(), i)
-    return copy
-
-
-def _continued(context: Context, chosen: list[int], lengths: list[int], inputs: int) -> tuple[DynamicCache, Tensor]:
-    """Keys, values and mask of some of a context's rows, as if only ``lengths`` of the completion's tokens had been read.
-
-    Args:
-        context: what scoring left behind.
-        chosen: which of its rows.
-        lengths: how many tokens of each completion stay.
-        inputs: how many columns of the context, its last ones, are tokens of completions.
-    """
-    index = torch.tensor(chosen, device=context.mask.device)
-    mask = context.mask[index]
-    if inputs:
-        stay = torch.arange(inputs, device=mask.device) < torch.tensor(lengths, device=mask.device)[:, None]
-        mask[:, -inputs:] &= stay
-    cache = DynamicCache()
-    for i, layer in enumerate(context.cache.layers):
-        cache.update(layer.keys[index], layer.values[index], i)
-    return cache, mask
-
-
-def _merged(parts: Sequence[tuple[DynamicCache, Tensor]]) -> tuple[DynamicCache, Tensor]:
-    """Several batches' keys, values and masks as one batch, the shorter ones padded on the left."""
-    longest = max(mask.shape[1] for _, mask in parts)
-    cache = DynamicCache()
-    for i in range(len(parts[0][0].layers)):
-        keys, values = [], []
-        for part, mask in parts:
-            short = (0, 0, longest - mask.shape[1], 0)
-            keys.append(pad(part.layers[i].keys, short))
-            values.append(pad(part.layers[i].values, short))
-        cache.update(torch.cat(keys), torch.cat(values), i)
-    return cache, torch.cat([pad(mask, (longest - mask.shape[1], 0)) for _, mask in parts])

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-
 from reasoning_arena.agents.embedded import EMBEDDED, embedded_model, gguf_model
 from reasoning_arena.agents.errors import AgentError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
 DEFAULT_MODEL = "smollm2-135m-instruct"
@@ -37,6 +36,11 @@ class LoadedModel:
         return self.model.get_input_embeddings().weight.device  # type: ignore[return-value]
 
     @property
+    def vocabulary_size(self) -> int:
+        """How many tokens have an embedding."""
+        return int(self.model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype that the model computes in."""
         return self.model.dtype
@@ -58,14 +62,14 @@ def load_model(name: str = DEFAULT_MODEL, device: str = "auto", dtype: str = "au
     path = _locate(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind).to(where)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind)
     except Exception as error:  # transformers raises whatever its parts raise
         reason = str(error).strip().splitlines()
         raise AgentError(
             f"model {name!r} cannot be loaded: {reason[0] if reason else type(error).__name__}. Give an embedded model "
             f"({', '.join(EMBEDDED)}), a folder with a transformers model, a .gguf file, or a Hub id"
         ) from error
-    model.eval().requires_grad_(False)
+    model.to(where).eval().requires_grad_(False)  # type: ignore[arg-type]
     return LoadedModel(name, path, model, tokenizer)
 
 

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-
 from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.language_model import LanguageModel, Scored
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.soft_prompt import SoftPrompt
+from torch import Tensor
 
 
 class Answer(NamedTuple):
@@ -30,7 +29,12 @@ class SoftPromptPolicy:
     """
 
     def __init__(
-        self, lm: LoadedModel, soft_prompt: SoftPrompt, *, chat_template: bool = True, max_new_tokens: int = 24
+        self,
+        lm: LoadedModel,
+        soft_prompt: SoftPrompt,
+        *,
+        chat_template: bool = True,
+        max_new_tokens: int = 24,
     ) -> None:
         self.lm = lm
         self.language_model = LanguageModel(lm)
@@ -87,7 +91,7 @@ class SoftPromptPolicy:
         return self.language_model.score(self.soft_prompt(), prompts, completions, owners, keep_contexts=keep_contexts)
 
     def greedy_answers(self, *scored: Scored) -> list[list[Answer]]:
-        """What ``act`` would have answered where completions were scored: equal token for token, at a fraction of the cost.
+        """What ``act`` would have answered where completions were scored, token for token, at a fraction of the cost.
 
         Args:
             scored: with contexts; the soft prompt may have learnt between one and the next.
@@ -97,5 +101,5 @@ class SoftPromptPolicy:
 
     @property
     def foresees(self) -> bool:
-        """Whether ``greedy_answers`` can be asked for; not with models whose memory is no plain cache of keys and values."""
+        """Whether ``greedy_answers`` can be asked for: whether the model keeps a plain cache of keys and values."""
         return self.language_model.shares_prefix

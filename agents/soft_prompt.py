@@ -6,10 +6,9 @@ Notation: P virtual tokens, D the model's hidden size.
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
-
 from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.models import LoadedModel
+from torch import Tensor, nn
 
 SoftPromptInit = Literal["text", "vocabulary", "random"]
 
@@ -38,10 +37,10 @@ class SoftPrompt(nn.Module):
 def embedding_rms(lm: LoadedModel) -> float:
     """The root mean square of the model's input embeddings, as the model's first layer sees them.
 
-    Measured on up to 4,096 tokens spread over the vocabulary, through the embedding module, since some families scale in it.
+    Measured on up to 4,096 tokens spread over the vocabulary, through the embedding module, since some families scale
+    in it.
     """
-    embed = lm.model.get_input_embeddings()
-    size = embed.weight.shape[0]
+    embed, size = lm.model.get_input_embeddings(), lm.vocabulary_size
     ids = torch.arange(0, size, max(1, size // 4096), device=lm.device)
     with torch.no_grad():
         return float(embed(ids).float().square().mean().sqrt())
@@ -65,8 +64,8 @@ def initial_soft_prompt(
     """
     if tokens < 1:
         raise AgentError(f"a soft prompt of {tokens} tokens is not allowed; give at least 1")
-    embed = lm.model.get_input_embeddings()
-    size, width = embed.weight.shape[0], lm.model.config.get_text_config().hidden_size
+    embed, size = lm.model.get_input_embeddings(), lm.vocabulary_size
+    width = embed(torch.zeros(1, dtype=torch.long, device=lm.device)).shape[-1]
     if init == "random":
         return SoftPrompt(torch.randn(tokens, width, generator=generator) * embedding_rms(lm))
     if init == "vocabulary":

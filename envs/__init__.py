@@ -1,11 +1,10 @@
 """Reasoning Arena: procedurally generated reasoning tasks in plain text, as Gymnasium environments.
 
-Importing this package registers them: ``ReasoningArena-v0`` (the five original tasks, mixed evenly), one id a task such as
-``ReasoningArena/Comparison-v0``, and ``ReasoningArena/All-v0`` (every task there is).
+Importing this package registers them: ``ReasoningArena-v0`` (the five original tasks, mixed evenly), one id a task
+    such as ``ReasoningArena/Comparison-v0``, and ``ReasoningArena/All-v0`` (every task there is).
 """
 
 import gymnasium as gym
-
 from reasoning_arena.envs.arena import ReasoningArenaEnv
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.problem import Posed, Problem

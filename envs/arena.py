@@ -5,7 +5,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.rng import Rng
@@ -37,8 +36,8 @@ def check_options(max_attempts: int, correct_reward: float, incorrect_reward: fl
         raise ArenaError(f"max_attempts {max_attempts!r} is not allowed; give an integer of at least 1")
     if not np.isfinite([correct_reward, incorrect_reward]).all() or correct_reward <= incorrect_reward:
         raise ArenaError(
-            f"correct_reward {correct_reward!r} and incorrect_reward {incorrect_reward!r} are not allowed; give two finite "
-            "numbers, the first one larger"
+            f"correct_reward {correct_reward!r} and incorrect_reward {incorrect_reward!r} are not allowed; "
+            "give two finite numbers, the first one larger"
         )
     if render_mode not in (None, *RENDER_MODES):
         raise ArenaError(f"render_mode {render_mode!r} is not allowed; give None, 'ansi' or 'human'")
@@ -64,8 +63,8 @@ class ReasoningArenaEnv(gym.Env[str, str]):
         After a right answer or ``max_attempts`` wrong ones. Never truncated.
 
     Info:
-        ``task``, ``difficulty``, ``answer_type``, ``candidates``, ``problem_id``; after a step also ``answer`` (what was read,
-        or None) and ``correct``; at the episode's end also ``gold_answer`` and ``solution``.
+        ``task``, ``difficulty``, ``answer_type``, ``candidates``, ``problem_id``; after a step also ``answer`` (what
+        was read, or None) and ``correct``; at the episode's end also ``gold_answer`` and ``solution``.
 
     Args:
         tasks: names of tasks, mixed evenly.
@@ -133,7 +132,7 @@ class ReasoningArenaEnv(gym.Env[str, str]):
             self._show(f"> {said}\n{observation.removeprefix(self._episode.observation).strip()}")
         return observation, self.correct_reward if correct else self.incorrect_reward, terminated, False, info
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The last question or exchange; printed by reset and step already where the mode is "human"."""
         return self._transcript if self.render_mode == "ansi" else None
 

@@ -1,8 +1,8 @@
 """The random numbers of the problem generators: equal on every platform and Python version.
 
 Everything is derived from ``random.Random.random()``, the one method whose sequence Python documents as stable across
-versions; ``choice``, ``sample`` and ``shuffle`` carry no such promise. It is also several times faster than a scalar draw
-from a numpy ``Generator``.
+versions; ``choice``, ``sample`` and ``shuffle`` carry no such promise. It is also several times faster than a scalar
+draw from a numpy ``Generator``.
 """
 
 import random

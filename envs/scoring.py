@@ -1,12 +1,14 @@
 r"""What an answer is worth: read one typed answer from free text, and compare it with the gold one.
 
-Forms that mean the same are accepted (``9``, ``9.0``, ``$9``, ``nine``, ``**9**``, ``\boxed{9}``, ``Answer: 9.``, ``5 + 4 = 9``,
-``so Bob has 9 apples``); an answer that commits to nothing is not (``4 or 5``, ``yes no``, a list of all options, ``not Bob``,
-``at least 4``). Text is data: nothing of it is evaluated, whatever it holds, and the time taken is linear in its length.
+Forms that mean the same are accepted (``9``, ``9.0``, ``$9``, ``nine``, ``**9**``, ``\boxed{9}``, ``Answer: 9.``, ``5
++ 4 = 9``, ``so Bob has 9 apples``); an answer that commits to nothing is not (``4 or 5``, ``yes no``, a list of all
+options, ``not Bob``, ``at least 4``). Text is data: nothing of it is evaluated, whatever it holds, and the time taken
+is linear in its length.
 
-How an answer is found: every value of the expected type is located. If a conclusion mark (``answer``, ``so``, ``=`` …) stands
-before the last value, only what follows the last such mark counts; otherwise all of the text does. What counts must hold
-exactly one distinct value, and nothing that takes it back. Two statements of the form ``Answer: …`` must agree.
+How an answer is found: every value of the expected type is located. If a conclusion mark (``answer``, ``so``, ``=``
+    …) stands before the last value, only what follows the last such mark counts; otherwise all of the text does. What
+    counts must hold exactly one distinct value, and nothing that takes it back. Two statements of the form ``Answer:
+    …`` must agree.
 """
 
 import re
@@ -42,11 +44,12 @@ _STATED = r"\banswer(?:s|ed)?\b(?:\s+is\b|\s*[:=])?|\\boxed\b|####"
 _STATEMENTS = re.compile(_STATED, re.I)
 _CONCLUSIONS = re.compile(_STATED + r"|\b(?:so|thus|hence|therefore|in total|altogether|finally)\b|=", re.I)
 _TAKEN_BACK = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either)\b|n['’]t\b", re.I
+    r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either)\b|n['’]t\b",
+    re.I,
 )
 _HEDGED = re.compile(
-    r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|other|smaller|larger|bigger) than|or (?:more|less|fewer)|about|around|"
-    r"approximately|roughly|nearly|almost|between|no|up to|over|under|above|below)\b|[<>≤≥≠~≈±]|!=",
+    r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|other|smaller|larger|bigger) than|or (?:more|less|fewer)|"
+    r"about|around|approximately|roughly|nearly|almost|between|no|up to|over|under|above|below)\b|[<>≤≥≠~≈±]|!=",
     re.I,
 )
 # A number is not glued to letters, other digits, or a fraction; a full stop that ends a sentence may follow.
@@ -55,12 +58,15 @@ _NUMBERS = re.compile(
     r"(?P<after>[A-Za-z_%°^/]*)",
     re.ASCII,
 )
-_UNITS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-          "seventeen eighteen nineteen").split()  # fmt: skip
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORD_VALUES = {word: i for i, word in enumerate(_UNITS)} | {word: 20 + 10 * i for i, word in enumerate(_TENS)}
 _NUMBER_WORDS = re.compile(
-    rf"\b(?:(minus|negative)\s+)?(?:({'|'.join(_TENS)})[-\s]({'|'.join(_UNITS[1:10])})|({'|'.join(_TENS + _UNITS)}))\b", re.I
+    rf"\b(?:(minus|negative)\s+)?(?:({'|'.join(_TENS)})[-\s]({'|'.join(_UNITS[1:10])})|({'|'.join(_TENS + _UNITS)}))\b",
+    re.I,
 )
 _FRACTION_IS_ZERO = re.compile(r"\.0+\.?")
 _YES_NO = re.compile(r"\b(yes|no)\b", re.I)

@@ -1,7 +1,7 @@
 """Which split a problem belongs to, decided by its content alone, and streams of problems of one split.
 
-Whatever the seed, the worker, the mixture or the difficulty, a given content always falls into the same split. So nothing that
-is trained on can appear in a test.
+Whatever the seed, the worker, the mixture or the difficulty, a given content always falls into the same split. So
+nothing that is trained on can appear in a test.
 """
 
 from collections.abc import Iterator
@@ -30,9 +30,7 @@ def split_of(digest: bytes) -> Split:
     return _SPLIT_OF_BYTE[digest[0]]
 
 
-def draw_problem(
-    task: Task, rng: Rng, difficulty: int, split: Split, *, held_out_phrasing: bool = False
-) -> Problem:
+def draw_problem(task: Task, rng: Rng, difficulty: int, split: Split, *, held_out_phrasing: bool = False) -> Problem:
     """Draw one problem of the task that belongs to the split.
 
     Args:
@@ -88,9 +86,11 @@ class ProblemSource:
 
 
 def _difficulty_range(difficulty: int | tuple[int, int]) -> tuple[int, int]:
-    ends = (difficulty, difficulty) if isinstance(difficulty, int) else tuple(difficulty)
+    ends = tuple(difficulty) if isinstance(difficulty, tuple | list) else (difficulty, difficulty)
     allowed = f"an integer from {DIFFICULTIES[0]} to {DIFFICULTIES[-1]}, or a (low, high) pair of them"
-    if len(ends) != 2 or any(isinstance(end, bool) or end not in DIFFICULTIES for end in ends):
+    if len(ends) != 2 or any(
+        not isinstance(end, int) or isinstance(end, bool) or end not in DIFFICULTIES for end in ends
+    ):
         raise ArenaError(f"difficulty {difficulty!r} is not allowed; give {allowed}")
     low, high = int(ends[0]), int(ends[1])
     if low > high:

@@ -1,7 +1,7 @@
 """Many questions at once in one object, without processes: what ``gym.make_vec`` returns.
 
-A finished episode is followed by a new question in the same step (``AutoresetMode.SAME_STEP``); what the finished one said is in
-``infos["final_info"]`` and ``infos["final_obs"]``, where Gymnasium's own vector environments put it.
+A finished episode is followed by a new question in the same step (``AutoresetMode.SAME_STEP``); what the finished one
+said is in ``infos["final_info"]`` and ``infos["final_obs"]``, where Gymnasium's own vector environments put it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
-
 from reasoning_arena.envs.arena import RENDER_MODES, check_options, problem_rng, text_space
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
@@ -93,19 +92,18 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
             raise ArenaError(f"seed and reset_mask must hold one value for each of the {self.num_envs} lanes")
         if not self._episodes and not mask.all():
             raise ArenaError("the first reset must be of all lanes")
-        episodes, infos = list(self._episodes) or [None] * self.num_envs, [None] * self.num_envs
+        asked: list[Episode | None] = list(self._episodes) or [None] * self.num_envs
+        infos: list[Info | None] = [None] * self.num_envs
         for i in np.flatnonzero(mask):
             rng = self._rngs[i]
             if seeds[i] is not None or rng is None:
                 rng = self._rngs[i] = problem_rng(np_random(seeds[i])[0])
-            episodes[i] = Episode(self.source.draw(rng), self.max_attempts)  # type: ignore[call-overload]
-            infos[i] = episodes[i].info()  # type: ignore[attr-defined,call-overload]
-        self._episodes = episodes  # type: ignore[assignment]
+            episode = asked[i] = Episode(self.source.draw(rng), self.max_attempts)
+            infos[i] = episode.info()
+        self._episodes = [episode for episode in asked if episode is not None]
         return self._observations(), _stacked(infos)
 
-    def step(
-        self, actions: Sequence[str]
-    ) -> tuple[tuple[str, ...], NDArray[np.float64], Bools, Bools, Info]:
+    def step(self, actions: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.float64], Bools, Bools, Info]:
         """Score one answer a lane, and ask a new question where an episode ended.
 
         Raises:

@@ -27,8 +27,8 @@ class Config:
     """Teach a frozen language model by gradient descent on a soft prompt, one question at a time."""
 
     loss: LossName = "supervised"
-    """supervised: cross-entropy on the gold answer. reward: reward-weighted log-probabilities of the model's own answers; the gold
-    answer is never looked at."""
+    """supervised: cross-entropy on the gold answer. reward: reward-weighted log-probabilities of the model's own
+    answers; the gold answer is never looked at."""
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
@@ -44,14 +44,14 @@ class Config:
     soft_tokens: int = 16
     """Virtual tokens: how many embeddings learn."""
     init: SoftPromptInit = "text"
-    """What the soft prompt starts from: an instruction's embeddings, random tokens' embeddings, or noise of their size."""
+    """What the soft prompt starts from: an instruction's embeddings, random tokens', or noise of their size."""
     init_text: str = INSTRUCTION
     """The instruction, for --init text."""
     lr: float | None = None
     """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.02 from reward)."""
     target: TargetName = "auto"
-    """What supervised learning imitates: the gold answer, the worked solution that ends in it, or (auto) the solution where
-    the answer is a number and the answer elsewhere."""
+    """What supervised learning imitates: the gold answer, the worked solution that ends in it, or (auto) the solution
+    where the answer is a number and the answer elsewhere."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE
     """Tasks, mixed evenly."""
     difficulty: int = 1
@@ -80,7 +80,7 @@ class Config:
     """No progress bar."""
 
     def __post_init__(self) -> None:
-        """Fill in what depends on the loss, and refuse what is not allowed.
+        """Refuse what is not allowed.
 
         Raises:
             TrainingError: a flag's value is not allowed.
@@ -88,17 +88,22 @@ class Config:
         """
         if self.loss not in DEFAULTS:
             raise TrainingError(f"--loss {self.loss!r} is not allowed; give supervised or reward")
-        for name, value in DEFAULTS[self.loss].items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
         object.__setattr__(self, "tasks", tuple(self.tasks))
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
-        for name in ("episodes", "batch_size", "eval_interval", "eval_episodes", "soft_tokens", "max_new_tokens"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"--{name.replace('_', '-')} {getattr(self, name)} is not allowed; give at least 1")
+        for name in (
+            "episodes",
+            "batch_size",
+            "eval_interval",
+            "eval_episodes",
+            "soft_tokens",
+            "max_new_tokens",
+        ):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise TrainingError(f"--{name.replace('_', '-')} {value} is not allowed; give at least 1")
         for name in ("lr", "temperature"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
+            if value is not None and not (math.isfinite(value) and value > 0):
                 raise TrainingError(f"--{name} {value} is not allowed; give a number above 0")
         if self.seed < 0:
             raise TrainingError(f"--seed {self.seed} is not allowed; give an integer of at least 0")
@@ -108,6 +113,11 @@ class Config:
                 f"--samples-per-question {self.samples_per_question} is not allowed with --estimator {self.estimator}; "
                 f"give at least {least}"
             )
+
+    def resolved(self) -> "Config":
+        """The same, with every number that depends on the loss filled in."""
+        missing = {name: value for name, value in DEFAULTS[self.loss].items() if getattr(self, name) is None}
+        return dataclasses.replace(self, **missing)
 
     def to_json(self) -> dict[str, Any]:
         """All fields in JSON's types."""

@@ -1,7 +1,7 @@
 r"""How rewards become the weights of sampled answers in ``loss = −Σ w log π(y|x) / N``.
 
-Every estimator is a plain function from rewards ``[B, G]`` (B questions, G answers to each) to weights ``[B, G]``. An answer succeeded where
-the environment paid more than nothing; s̄ is a group's success rate, r̄ its mean reward.
+Every estimator is a plain function from rewards ``[B, G]`` (B questions, G answers to each) to weights ``[B, G]``. An
+answer succeeded where the environment paid more than nothing; s̄ is a group's success rate, r̄ its mean reward.
 """
 
 from collections.abc import Callable
@@ -17,13 +17,13 @@ def reinforce(rewards: Tensor) -> Tensor:
 
 
 def rloo(rewards: Tensor) -> Tensor:
-    """``r_i − mean of the others``: unbiased, with the others as a baseline (Kool et al., 2019; Ahmadian et al., 2402.14740)."""
+    """``r_i − mean of the others``: unbiased, with the others as baseline (Kool et al., 2019; 2402.14740)."""
     group = rewards.shape[1]
     return (rewards - rewards.mean(1, keepdim=True)) * (group / (group - 1))
 
 
 def grpo(rewards: Tensor) -> Tensor:
-    """``(r_i − r̄) / std``: the division favours questions that are nearly always right or wrong (DeepSeekMath, 2402.03300)."""
+    """``(r_i − r̄) / std``: favours questions that are nearly always right or wrong (DeepSeekMath, 2402.03300)."""
     centred = rewards - rewards.mean(1, keepdim=True)
     return centred / (rewards.std(1, keepdim=True, correction=0) + 1e-6)
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 import torch
-
 from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
 from reasoning_arena.envs import ArenaError, ReasoningArenaVectorEnv
 from reasoning_arena.train.config import Config
@@ -94,9 +93,7 @@ class Evaluator:
         told = infos["final_info"]
         exchanges = [
             Exchange(*row)
-            for row in zip(
-                told["task"], questions, answers, told["gold_answer"], told["correct"].tolist(), strict=True
-            )
+            for row in zip(told["task"], questions, answers, told["gold_answer"], told["correct"].tolist(), strict=True)
         ]
         per_task = {
             task: float(np.mean([one.correct for one in exchanges if one.task == task]))

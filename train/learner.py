@@ -1,14 +1,13 @@
-"""One gradient step on the soft prompt: Adam, warm-up and decay, clipping, and a refusal of losses that are no numbers."""
+"""One gradient step on the soft prompt: Adam, warm-up and decay, clipping; no step on a loss that is no number."""
 
 import math
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
-
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import embedding_rms
 from reasoning_arena.train.errors import TrainingError
+from torch import Tensor
 
 CLIP_NORM = 1.0
 WARM_UP = 10  # updates, or a tenth of a short run
@@ -57,8 +56,8 @@ class Learner:
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             lm = self.policy.lm
             raise TrainingError(
-                f"the loss of model {lm.name!r} in {str(lm.dtype).removeprefix('torch.')} is {loss.item()} and its gradient's "
-                f"norm {norm.item()}; try --dtype float32 or a lower --lr. Nothing was saved over"
+                f"the loss of model {lm.name!r} in {str(lm.dtype).removeprefix('torch.')} is {loss.item()} and its "
+                f"gradient's norm {norm.item()}; try --dtype float32 or a lower --lr. Nothing was saved over"
             )
         self.optimizer.step()
         self.schedule.step()

@@ -1,12 +1,11 @@
 """The one loss: weighted completions.
 
-Whatever is learnt from (the gold answer, the policy's own answers), a step is completions y_i of questions x_i with weights w_i that carry no
-gradient, and ``loss = −Σ w_i log π(y_i | x_i) / N``.
+Whatever is learnt from (the gold answer, the policy's own answers), a step is completions y_i of questions x_i with
+weights w_i that carry no gradient, and ``loss = −Σ w_i log π(y_i | x_i) / N``.
 """
 
-from torch import Tensor
-
 from reasoning_arena.agents.language_model import Scored
+from torch import Tensor
 
 
 def weighted_completions(scored: Scored, weights: Tensor, n: int) -> Tensor:

@@ -1,15 +1,15 @@
 """One round of online learning: answer a batch of questions, be paid, learn, and answer the same questions again.
 
-The questions of a round come from vector environments with equal seeds: one takes the answers before the update, a twin the answers after it, so
-both are paid by the environment itself. To learn from reward, a third one asks every question once for each sampled answer.
+The questions of a round come from vector environments with equal seeds: one takes the answers before the update, a
+    twin the answers after it, so both are paid by the environment itself. To learn from reward, a third one asks
+    every question once for each sampled answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-
 from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
 from reasoning_arena.envs import ReasoningArenaVectorEnv
 from reasoning_arena.train.config import Config, TargetName
@@ -91,8 +91,8 @@ def _paid(envs: ReasoningArenaVectorEnv, answers: Sequence[Answer]) -> np.ndarra
 class SupervisedRound:
     """Cross-entropy on the gold answer, or on the worked solution.
 
-    The environment is our own, so the loop may look at the gold answer early: scoring it gives the loss, and at once what greedy decoding
-    answers. Nothing else changes.
+    The environment is our own, so the loop may look at the gold answer early: scoring it gives the loss, and at once
+    what greedy decoding answers. Nothing else changes.
     """
 
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
@@ -172,9 +172,7 @@ class RewardRound:
             "train/success_rate": float(success.mean()),
             "train/dead_groups": float(((success == 0) | (success == 1)).float().mean()),
         }
-        return RoundResult(
-            update, float(rewards.mean()), float((before > 0).mean()), float((after > 0).mean()), extra
-        )
+        return RoundResult(update, float(rewards.mean()), float((before > 0).mean()), float((after > 0).mean()), extra)
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""
@@ -189,10 +187,13 @@ class RewardRound:
         self.generator.set_state(state["generator"].cpu())
 
 
-ROUNDS = {"supervised": SupervisedRound, "reward": RewardRound}
+ROUNDS: dict[str, Callable[[Config, SoftPromptPolicy, Learner], Round]] = {
+    "supervised": SupervisedRound,
+    "reward": RewardRound,
+}
 
 
 def target_text(answer: str, solution: str, answer_type: str, target: TargetName) -> str:
-    """What supervised learning imitates; "auto" is the solution where the answer is a number and the answer elsewhere."""
+    """What is imitated; "auto" is the solution where the answer is a number and the answer elsewhere."""
     worked = target == "solution" or (target == "auto" and answer_type == "integer")
     return solution if worked else answer

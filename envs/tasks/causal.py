@@ -2,11 +2,13 @@
 
     Rain causes mud. Wind causes noise. Frost causes ice. Now there is wind. What follows in the end?      → noise
 
-Difficulty is the number of chains and their length: 3×1, 3×2, 4×2, 4×3, 5×4. The rules come in random order. The chain that is set
-off is drawn last and uniformly, so an answer that does not depend on it is right once in as many times as there are chains.
+Difficulty is the number of chains and their length: 3×1, 3×2, 4×2, 4×3, 5×4. The rules come in random order. The
+    chain that is set off is drawn last and uniformly, so an answer that does not depend on it is right once in as
+    many times as there are chains.
 """
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from reasoning_arena.envs.problem import Posed
@@ -41,7 +43,7 @@ class Causal(Task):
         n, length = SHAPES[difficulty]
         events = rng.pick_distinct(EVENTS, n * (length + 1))
         chains = tuple(tuple(events[i * (length + 1) : (i + 1) * (length + 1)]) for i in range(n))
-        rules = rng.mixed([(a, b) for chain in chains for a, b in zip(chain, chain[1:], strict=False)])
+        rules = rng.mixed([(a, b) for chain in chains for a, b in pairwise(chain)])
         return Facts(chains, tuple(rules), rng.below(n))
 
     def content(self, facts: Facts) -> object:
@@ -61,7 +63,7 @@ class Causal(Task):
             f"What is the last thing that follows from {start}, if these rules hold? {rules}",
         )[phrasing]
         ends = tuple(sorted(c[-1] for c in facts.chains))
-        steps = ". ".join(f"{a.capitalize()} {verb} {b}" for a, b in zip(chain, chain[1:], strict=False))
+        steps = ". ".join(f"{a.capitalize()} {verb} {b}" for a, b in pairwise(chain))
         return Posed(question, answer, "choice", ends, f"{steps}. The answer is {answer}")
 
     def solve(self, question: str) -> set[str]:

@@ -2,8 +2,8 @@
 
     Bob is older than Carol. Alice is older than Bob. Who is the oldest?      → Alice
 
-Difficulty is the number of people, 3 to 7; from 2 on, some clues are put the other way round. The rank that is asked for is
-drawn last and uniformly, so an answer that does not depend on it is right once in n, whatever it looks at.
+Difficulty is the number of people, 3 to 7; from 2 on, some clues are put the other way round. The rank that is asked
+for is drawn last and uniformly, so an answer that does not depend on it is right once in n, whatever it looks at.
 """
 
 import re
@@ -48,9 +48,7 @@ class Comparison(Task):
         n = PEOPLE_AT[difficulty]
         people = tuple(rng.pick_distinct(PEOPLE, n))
         one_way = rng.random() < 0.5
-        clues = tuple(
-            (i, one_way if difficulty == 1 else rng.random() < 0.5) for i in rng.mixed(range(n - 1))
-        )
+        clues = tuple((i, one_way if difficulty == 1 else rng.random() < 0.5) for i in rng.mixed(range(n - 1)))
         return Facts(rng.below(len(QUALITIES)), people, clues, rng.below(n))
 
     def content(self, facts: Facts) -> object:
@@ -73,7 +71,7 @@ class Comparison(Task):
             f"Who is the {rank} of these people? {clues}",
         )[phrasing]
         answer = people[facts.rank]
-        solution = f"From {most} to {least}: {', '.join(people)}. The {rank} is {answer}"
+        solution = f"From {most} to {least}: {', '.join(people)}, so the {rank} is {answer}"
         return Posed(question, answer, "name", tuple(sorted(people)), solution)
 
     def solve(self, question: str) -> set[str]:
@@ -83,11 +81,10 @@ class Comparison(Task):
         if not clues or asked is None:
             raise ValueError(f"not a comparison question: {question!r}")
         place = ("", "second", "third", "fourth", "fifth", "sixth").index(asked[1] or "")
-        for more, most, less, least in QUALITIES:
-            if asked[2] in (most, least):
-                break
-        else:
+        words = next((quality for quality in QUALITIES if asked[2] in quality), None)
+        if words is None:
             raise ValueError(f"unknown quality {asked[2]!r}")
+        more, most, less, _ = words
         above = [(a, b) if word == more else (b, a) for a, word, b in clues if word in (more, less)]
         if len(above) < len(clues):
             raise ValueError(f"clues and question speak of different qualities: {question!r}")

@@ -1,18 +1,18 @@
 """Logic grids: who has which, when everybody has a different one?
 
-    Alice, Bob and Carol each have a different pet: cat, dog or fish. Bob has the dog. Alice does not have the cat. Which pet
-    does Carol have?      → cat
+    Alice, Bob and Carol each have a different pet: cat, dog or fish. Bob has the dog. Alice does not have the cat.
+    Which pet does Carol have?      → cat
 
-Clues settle one person after another. Difficulty 1 has three people and settles the first outright; 2 only says what is not
-so; 3 has four people, 4 four people and only negative clues, 5 five. The person (or the thing) that is asked about is drawn last and
-uniformly, so an answer that does not depend on it is right once in n.
+Clues settle one person after another. Difficulty 1 has three people and settles the first outright; 2 only says what
+is not so; 3 has four people, 4 four people and only negative clues, 5 five. The person (or the thing) that is asked
+about is drawn last and uniformly, so an answer that does not depend on it is right once in n.
 """
 
 import re
 from itertools import permutations
 from typing import NamedTuple
 
-from reasoning_arena.envs.problem import Posed
+from reasoning_arena.envs.problem import AnswerType, Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
 from reasoning_arena.envs.vocabulary import PEOPLE, listed
@@ -25,7 +25,13 @@ KINDS = {
     "instrument": ("has", "does not have", ("drum", "flute", "guitar", "harp", "piano", "violin", "horn", "banjo")),
 }  # fmt: skip
 NOUNS = tuple(KINDS)
-SHAPES = {1: (3, True), 2: (3, False), 3: (4, True), 4: (4, False), 5: (5, False)}  # (people, first settled outright)
+SHAPES = {
+    1: (3, True),
+    2: (3, False),
+    3: (4, True),
+    4: (4, False),
+    5: (5, False),
+}  # (people, first settled outright)
 
 
 class Facts(NamedTuple):
@@ -89,7 +95,7 @@ class Grid(Task):
             f"{query} {who_and_what} {clues}",
         )[phrasing]
         matches = ", ".join(f"{who}: {what}" for who, what in zip(people, things, strict=True))
-        kind = "name" if facts.asks_person else "choice"
+        kind: AnswerType = "name" if facts.asks_person else "choice"
         return Posed(question, answer, kind, tuple(sorted(candidates)), f"{matches}. The answer is {answer}")
 
     def solve(self, question: str) -> set[str]:

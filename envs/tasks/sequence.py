@@ -2,14 +2,15 @@
 
     What number comes next? 3, 5, 7, 9, 11      → 13
 
-Difficulty 1 adds or subtracts a constant. 2 has larger constants and constant factors; 3 two alternating steps and steps
-that grow; 4 sums of the two terms before and two sequences interleaved; 5 a factor and a step at once.
+Difficulty 1 adds or subtracts a constant. 2 has larger constants and constant factors; 3 two alternating steps and
+steps that grow; 4 sums of the two terms before and two sequences interleaved; 5 a factor and a step at once.
 
-A sequence has no proved continuation unless the rules are declared: ``solve`` knows this module's seven rules, and every one of
-them that fits the numbers shown must give the same next number.
+A sequence has no proved continuation unless the rules are declared: ``solve`` knows this module's seven rules, and
+    every one of them that fits the numbers shown must give the same next number.
 """
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from reasoning_arena.envs.problem import Posed
@@ -156,26 +157,26 @@ def _factor_and_step(rng: Rng) -> Facts:
 def _continuations(x: list[int]) -> set[int]:
     """The next number by each declared rule that fits ``x``, which has at least five terms."""
     n, found = len(x), set()
-    d = [b - a for a, b in zip(x, x[1:], strict=False)]
+    d = [b - a for a, b in pairwise(x)]
     if len(set(d)) == 1:  # a constant step
         found.add(x[-1] + d[0])
-    if x[0] and all(b * x[0] == a * x[1] for a, b in zip(x, x[1:], strict=False)) and x[1] % x[0] == 0:
+    if x[0] and all(b * x[0] == a * x[1] for a, b in pairwise(x)) and x[1] % x[0] == 0:
         found.add(x[-1] * (x[1] // x[0]))  # a constant integer factor
     if all(d[i] == d[i - 2] for i in range(2, n - 1)):  # two steps in turn
         found.add(x[-1] + d[-2])
-    growth = {b - a for a, b in zip(d, d[1:], strict=False)}
+    growth = {b - a for a, b in pairwise(d)}
     if len(growth) == 1:  # a step that grows by a constant
         found.add(x[-1] + d[-1] + growth.pop())
     if all(x[i] == x[i - 1] + x[i - 2] for i in range(2, n)):  # the sum of the two before
         found.add(x[-1] + x[-2])
     if n >= 6:  # two sequences of constant step, interleaved; fewer terms would not determine them
         halves = x[0::2], x[1::2]
-        if all(len({b - a for a, b in zip(h, h[1:], strict=False)}) == 1 for h in halves):
+        if all(len({b - a for a, b in pairwise(h)}) == 1 for h in halves):
             turn = halves[n % 2]
             found.add(2 * turn[-1] - turn[-2])
     if d[0] and d[1] % d[0] == 0:  # a factor and a step at once
         factor = d[1] // d[0]
         step = x[1] - factor * x[0]
-        if all(b == factor * a + step for a, b in zip(x, x[1:], strict=False)):
+        if all(b == factor * a + step for a, b in pairwise(x)):
             found.add(factor * x[-1] + step)
     return found

@@ -1,0 +1,180 @@
+"""Gymnasium's rules, the vector environment, and what users may send."""
+
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from gymnasium.vector import AutoresetMode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reasoning_arena.envs import ArenaError, ReasoningArenaEnv, ReasoningArenaVectorEnv, environment_ids
+
+IDS = list(environment_ids())
+
+
+@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("arguments", [{}, {"max_attempts": 3, "difficulty": (1, 5)}, {"split": "test"}])
+def test_gymnasium_finds_nothing_to_complain_of(env_id: str, arguments: dict[str, object]) -> None:
+    check_env(gym.make(env_id, render_mode="ansi", **arguments).unwrapped)  # type: ignore[arg-type]
+
+
+def test_specification_is_json() -> None:
+    env = gym.make("ReasoningArena-v0", tasks=("math",), difficulty=(1, 2))
+    assert env.spec is not None
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert again.reset(seed=1)[0] == env.reset(seed=1)[0]
+
+
+def test_a_step_pays_and_tells() -> None:
+    env = gym.make("ReasoningArena-v0", correct_reward=2.0, incorrect_reward=-0.5)
+    question, info = env.reset(seed=3)
+    assert isinstance(question, str)
+    assert "gold_answer" not in info
+    _, reward, terminated, truncated, told = env.step("no idea")
+    assert (reward, terminated, truncated, told["correct"], told["answer"]) == (-0.5, True, False, False, None)
+    env.reset(seed=3)
+    _, reward, terminated, _, told = env.step(told["gold_answer"])
+    assert (reward, terminated, told["correct"]) == (2.0, True, True)
+    assert told["solution"].endswith(told["gold_answer"])
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step("9")
+
+
+def test_several_attempts_say_what_was_wrong_and_hide_the_gold_answer() -> None:
+    env = gym.make("ReasoningArena/Math-v0", max_attempts=3)
+    question, _ = env.reset(seed=0)
+    observation, reward, terminated, _, info = env.step("-5")
+    assert observation.startswith(question)
+    assert "-5 is wrong" in observation
+    assert not terminated
+    assert reward == -1
+    assert "gold_answer" not in info
+    assert "solution" not in info
+    observation, *_ = env.step("hm")
+    assert "No answer could be read" in observation
+    *_, terminated, _, info = env.step("-6")
+    assert terminated
+    env.reset(seed=0)
+    env.step("-5")
+    _, reward, terminated, _, _ = env.step(info["gold_answer"])
+    assert (reward, terminated) == (1, True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(), max_size=200), st.integers(1, 3))
+def test_any_text_is_a_legal_answer(text: str, attempts: int) -> None:
+    env = ReasoningArenaEnv(max_attempts=attempts, render_mode="ansi")
+    env.reset(seed=0)
+    observation, *_ = env.step(text)
+    assert observation in env.observation_space
+    assert isinstance(env.render(), str)
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "\x00" * 1000, "\ud800", "\u202e9\u202c", "9" * 100_000])
+def test_absurd_answers(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    env = ReasoningArenaEnv("math", max_attempts=2, render_mode="human")
+    env.reset(seed=0)
+    observation, reward, *_ = env.step(text)
+    assert observation in env.observation_space
+    assert reward == -1
+    assert len(capsys.readouterr().out) < 10_000
+
+
+def test_an_action_that_is_no_text_is_refused() -> None:
+    env = ReasoningArenaEnv()
+    env.reset(seed=0)
+    with pytest.raises(TypeError, match="str"):
+        env.step(9)  # type: ignore[arg-type]
+    vector = ReasoningArenaVectorEnv(2)
+    vector.reset(seed=0)
+    with pytest.raises(TypeError, match="str"):
+        vector.step((9, 9))  # type: ignore[arg-type]
+    with pytest.raises(ArenaError, match="one answer for each"):
+        vector.step("99")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"max_attempts": 0},
+        {"correct_reward": float("nan")},
+        {"correct_reward": -1.0},
+        {"render_mode": "rgb_array"},
+        {"split": "x"},
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, object]) -> None:
+    with pytest.raises(ArenaError):
+        ReasoningArenaEnv(**arguments)  # type: ignore[arg-type]
+    with pytest.raises(ArenaError):
+        ReasoningArenaVectorEnv(2, **arguments)  # type: ignore[arg-type]
+
+
+def _vector(mode: str, n: int, attempts: int) -> gym.vector.VectorEnv:  # type: ignore[type-arg]
+    if mode == "own":
+        return gym.make_vec("ReasoningArena-v0", num_envs=n, max_attempts=attempts)
+    arguments: dict[str, object] = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    if mode == "async":
+        arguments["shared_memory"] = False
+    return gym.make_vec(
+        "ReasoningArena-v0", num_envs=n, max_attempts=attempts, vectorization_mode=mode, vector_kwargs=arguments
+    )
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_the_vector_environment_equals_gymnasiums(mode: str, attempts: int) -> None:
+    ours, theirs = _vector("own", 3, attempts), _vector(mode, 3, attempts)
+    observations, infos = ours.reset(seed=11)
+    expected, expected_infos = theirs.reset(seed=11)
+    assert observations == tuple(expected)
+    assert data_equivalence(infos, expected_infos)
+    for step in range(12):
+        actions = tuple(options[step % 3] if options else str(step) for options in infos["candidates"])
+        *got, infos = ours.step(actions)
+        *want, want_infos = theirs.step(actions)
+        assert got[0] == tuple(want[0])
+        for a, b in zip(got[1:], want[1:], strict=True):
+            assert (a == b).all()
+        assert data_equivalence(infos, want_infos)
+    theirs.close()
+
+
+def test_lanes_equal_single_environments() -> None:
+    vector = ReasoningArenaVectorEnv(4, difficulty=(1, 5))
+    singles = [gym.make("ReasoningArena-v0", difficulty=(1, 5)) for _ in range(4)]
+    observations, _ = vector.reset(seed=5)
+    assert list(observations) == [env.reset(seed=5 + i)[0] for i, env in enumerate(singles)]
+    for _ in range(20):
+        observations, *_ = vector.step(("Bob",) * 4)
+        for env in singles:
+            env.step("Bob")
+        assert list(observations) == [env.reset()[0] for env in singles]
+
+
+def test_some_lanes_can_be_reset_alone() -> None:
+    vector = ReasoningArenaVectorEnv(3)
+    before, _ = vector.reset(seed=0)
+    after, infos = vector.reset(options={"reset_mask": np.array([True, False, False])})
+    assert before[0] != after[0]
+    assert before[1:] == after[1:]
+    assert infos["_task"].tolist() == [True, False, False]
+    with pytest.raises(ArenaError, match="one value for each"):
+        vector.reset(seed=[1, 2])
+
+
+def test_importing_the_environments_loads_no_torch() -> None:
+    code = "import sys, reasoning_arena.envs; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_one_line_makes_an_environment_in_a_fresh_process() -> None:
+    code = "import gymnasium as gym; print(gym.make('reasoning_arena.envs:ReasoningArena-v0').reset(seed=0)[0])"
+    outputs = {
+        subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True).stdout
+        for _ in range(2)
+    }
+    assert len(outputs) == 1

@@ -1,0 +1,164 @@
+"""Every registered task goes through the same tests."""
+
+import hashlib
+from collections import Counter
+
+import pytest
+from reasoning_arena.envs import REGISTRY, SPLITS, ArenaError, ProblemSource, extract, get_task, score
+from reasoning_arena.envs.arena import CHARSET, MAX_TEXT
+from reasoning_arena.envs.problem import Problem
+from reasoning_arena.envs.rng import Rng
+from reasoning_arena.envs.splits import content_digest, draw_problem, split_of
+from reasoning_arena.envs.task import DIFFICULTIES
+
+LEVELS = [(name, level) for name in REGISTRY for level in DIFFICULTIES]
+levels = pytest.mark.parametrize(("name", "level"), LEVELS)
+tasks = pytest.mark.parametrize("name", list(REGISTRY))
+
+
+def problems(
+    name: str, level: int, n: int, split: str = "train", seed: int = 0, *, held_out: bool = False
+) -> list[Problem]:
+    rng = Rng(f"{name} {level} {seed}")
+    return [draw_problem(get_task(name), rng, level, split, held_out_phrasing=held_out) for _ in range(n)]  # type: ignore[arg-type]
+
+
+@levels
+def test_solver_finds_exactly_the_gold_answer(name: str, level: int) -> None:
+    task = get_task(name)
+    for problem in problems(name, level, 200) + problems(name, level, 50, held_out=True):
+        assert task.solve(problem.posed.question) == {problem.posed.answer}, problem
+
+
+@levels
+def test_what_is_posed_is_well_formed(name: str, level: int) -> None:
+    for problem in problems(name, level, 200):
+        question, answer, kind, candidates, solution = problem.posed
+        assert len(question) < MAX_TEXT // 2
+        assert set(question + answer + solution) <= set(CHARSET)
+        assert score(answer, problem.posed) == (answer, True)
+        assert score(solution, problem.posed) == (answer, True), solution
+        assert not score(question, problem.posed).correct
+        assert not score("", problem.posed).correct
+        if candidates:
+            assert answer in candidates
+            assert len(set(candidates)) == len(candidates)
+            assert list(candidates) == sorted(candidates)
+            assert all(candidate in question for candidate in candidates)
+            assert extract(", ".join(candidates), kind, candidates) is None
+
+
+@tasks
+def test_two_thousand_distinct_problems_at_difficulty_1(name: str) -> None:
+    task, rng, seen = get_task(name), Rng(0), set()
+    for _ in range(60_000):
+        seen.add(content_digest(name, task.content(task.facts(rng, 1))))
+        if len(seen) >= 2_000:
+            return
+    pytest.fail(f"only {len(seen)}")
+
+
+@tasks
+def test_splits_share_no_question_over_seeds_and_difficulties(name: str) -> None:
+    ids: dict[str, set[str]] = {split: set() for split in SPLITS}
+    texts: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for split in SPLITS:
+        for seed in range(10):
+            for level in DIFFICULTIES:
+                for problem in problems(name, level, 30, split, seed):
+                    ids[split].add(problem.problem_id)
+                    texts[split].add(problem.posed.question)
+    for one in SPLITS:
+        for other in SPLITS:
+            if one != other:
+                assert not ids[one] & ids[other]
+                assert not texts[one] & texts[other]
+
+
+@tasks
+def test_neighbouring_seeds_ask_different_questions(name: str) -> None:
+    first, second = ({p.posed.question for p in problems(name, 3, 100, seed=seed)} for seed in (1, 2))
+    assert len(first & second) < 20
+
+
+@tasks
+def test_problems_of_equal_text_have_equal_ids(name: str) -> None:
+    by_text: dict[str, str] = {}
+    for level in DIFFICULTIES:
+        for problem in problems(name, level, 400):
+            assert by_text.setdefault(problem.posed.question, problem.problem_id) == problem.problem_id
+
+
+@levels
+def test_an_answer_that_ignores_the_question_earns_chance(name: str, level: int) -> None:
+    sample = problems(name, level, 1500, seed=7)
+    if not sample[0].posed.candidates:
+        commonest = Counter(p.posed.answer for p in sample).most_common(1)[0][1]
+        assert commonest / len(sample) < 0.08
+        return
+    chance = sum(1 / len(p.posed.candidates) for p in sample) / len(sample)
+    policies = {
+        "first candidate": lambda p: p.posed.candidates[0],
+        "last candidate": lambda p: p.posed.candidates[-1],
+        "named first": lambda p: min(p.posed.candidates, key=p.posed.question.index),
+        "named last": lambda p: max(p.posed.candidates, key=p.posed.question.rindex),
+        "named most": lambda p: max(p.posed.candidates, key=p.posed.question.count),
+        "named least": lambda p: min(p.posed.candidates, key=p.posed.question.count),
+        "longest": lambda p: max(p.posed.candidates, key=len),
+    }
+    for policy, answer in policies.items():
+        earned = sum(score(answer(p), p.posed).correct for p in sample) / len(sample)
+        assert earned < chance + 0.06, (policy, earned, chance)
+
+
+def test_the_same_seed_makes_the_same_problems_for_ever() -> None:
+    """A changed fingerprint is a changed environment: it needs a new version."""
+    digest = hashlib.sha256()
+    for name, level in [
+        (name, level) for name in ("comparison", "sequence", "causal", "math", "grid") for level in DIFFICULTIES
+    ]:
+        for split in SPLITS:
+            for problem in problems(name, level, 20, split):
+                digest.update(repr(problem).encode())
+    assert digest.hexdigest()[:16] == "FINGERPRINT"
+
+
+def test_random_choices_are_uniform() -> None:
+    rng = Rng(0)
+    counts = Counter(tuple(rng.pick_distinct("abcd", 2)) for _ in range(24_000))
+    assert len(counts) == 12
+    assert all(abs(count - 2000) < 250 for count in counts.values())
+    assert {rng.between(3, 5) for _ in range(200)} == {3, 4, 5}
+
+
+def test_split_shares() -> None:
+    counts = Counter(split_of(content_digest("x", i)) for i in range(20_000))
+    assert abs(counts["train"] / 20_000 - 0.8) < 0.02
+    assert abs(counts["test"] / 20_000 - 0.1) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"tasks": ()}, "empty"),
+        ({"tasks": ("nope",)}, "comparison"),
+        ({"tasks": ("math", "math")}, "twice"),
+        ({"difficulty": 0}, "1 to 5"),
+        ({"difficulty": (3, 2)}, "low above high"),
+        ({"difficulty": True}, "1 to 5"),
+        ({"difficulty": 2.5}, "1 to 5"),
+        ({"split": "all"}, "train, validation, test"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_what_is_allowed(arguments: dict[str, object], said: str) -> None:
+    with pytest.raises(ArenaError, match=said):
+        ProblemSource(**({"tasks": "math", "difficulty": 1, "split": "train"} | arguments))  # type: ignore[arg-type]
+
+
+def test_an_empty_split_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = get_task("math")
+    monkeypatch.setattr(
+        task, "content", lambda facts: next(i for i in range(99) if split_of(content_digest("math", i)) == "train")
+    )
+    with pytest.raises(ArenaError, match="empty"):
+        draw_problem(task, Rng(0), 1, "test")

@@ -1,0 +1,197 @@
+"""Online learning: a question, an answer, what it was worth, a gradient step, and the same question again.
+
+python -m train.online --loss supervised
+python -m train.online --loss reward
+tensorboard --logdir runs
+"""
+
+import dataclasses
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import tyro
+from reasoning_arena.agents.errors import AgentError
+from reasoning_arena.agents.models import load_model
+from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.agents.soft_prompt import initial_soft_prompt
+from reasoning_arena.envs import ArenaError
+from reasoning_arena.train.checkpoint import latest_checkpoint, load_soft_prompt, load_state, save_checkpoint
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.evaluate import Evaluator
+from reasoning_arena.train.learner import Learner
+from reasoning_arena.train.records import Json, Records, new_run_folder, read_json
+from reasoning_arena.train.rounds import ROUNDS
+from tqdm import tqdm
+
+
+def train(config: Config) -> Json:
+    """Run one training run from beginning to end, or until it is interrupted.
+
+    Args:
+        config: everything about it.
+
+    Returns:
+        what results.json holds.
+
+    Raises:
+        ArenaError, AgentError, TrainingError: something that was asked for cannot be had; all messages say what.
+    """
+    past, checkpoint, folder = None, None, config.resume
+    if folder is not None:
+        config, past, checkpoint = _resumed(config, folder)
+    config = config.resolved()
+    episodes, batch, interval = config.episodes, config.batch_size, config.eval_interval
+    assert episodes is not None
+    assert batch is not None
+    assert interval is not None
+
+    folder = folder or new_run_folder(config)
+    config = dataclasses.replace(config, run_dir=folder)
+    lm = load_model(config.model, config.device, config.dtype)
+    if checkpoint is None:
+        generator = torch.Generator().manual_seed(config.seed)
+        soft_prompt = initial_soft_prompt(lm, config.soft_tokens, config.init, config.init_text, generator)
+    else:
+        soft_prompt = load_soft_prompt(checkpoint)
+    policy = SoftPromptPolicy(lm, soft_prompt, chat_template=config.chat_template, max_new_tokens=config.max_new_tokens)
+    if config.chat_template and not policy.encoder.chat_template:
+        print(f"model {config.model!r} has no chat template; questions are put without one", file=sys.stderr)
+    rounds = -(-episodes // batch)  # the last batch is a whole one
+    learner = Learner(policy, config.lr, rounds)  # type: ignore[arg-type]
+    learning = ROUNDS[config.loss](config, policy, learner)
+    evaluator = Evaluator(config)
+
+    done = 0
+    if checkpoint is not None:
+        state = load_state(checkpoint)
+        done = state["rounds"]
+        learner.load_state_dict(state["learner"])
+        learning.load_state_dict(state["learning"])
+        learning.skip(done)
+    records = Records(folder, config, past, done * batch)
+
+    def save(episode: int) -> None:
+        state = {
+            "rounds": episode // batch,
+            "learner": learner.state_dict(),
+            "learning": learning.state_dict(),
+        }
+        save_checkpoint(folder / "checkpoints" / f"episode-{episode:06d}", policy.soft_prompt, lm, state)
+
+    print(
+        f"{config.loss} learning of {policy.soft_prompt.weight.numel():,} numbers on {lm.name} "
+        f"({lm.device}, {str(lm.dtype).removeprefix('torch.')}) → {folder}",
+        file=sys.stderr,
+    )
+    held_out = records.evaluations[-1]["accuracy"] if records.evaluations else None
+    bar = tqdm(total=rounds * batch, initial=done * batch, unit="episode", disable=config.quiet, dynamic_ncols=True)
+    with bar, _interrupts() as interrupted:
+        if held_out is None:
+            bar.set_description("first evaluation")
+            evaluation = evaluator(policy)
+            records.add_evaluation(0, evaluation)
+            held_out = evaluation.accuracy
+            save(0)
+        bar.set_description("learning")
+        for step in range(done, rounds):
+            if interrupted:
+                break
+            start = time.perf_counter()
+            result = learning.play()
+            episode = (step + 1) * batch
+            records.add_round(episode, result, policy.soft_prompt.rms, time.perf_counter() - start)
+            bar.update(batch)
+            if (step + 1) == rounds or episode // interval > step * batch // interval:
+                evaluation = evaluator(policy)
+                records.add_evaluation(episode, evaluation)
+                held_out = evaluation.accuracy
+                save(episode)
+            loss = "–" if result.update is None else f"{result.update.loss:.3f}"
+            bar.set_postfix(loss=loss, reward=f"{result.reward:+.2f}", held_out=f"{held_out:.1%}")
+        if interrupted and records.training:
+            episode = records.training[-1]["episode"]
+            if not (folder / "checkpoints" / f"episode-{episode:06d}").exists():
+                save(episode)
+    records.close()
+    if interrupted:
+        raise KeyboardInterrupt(folder)
+    return records.results()
+
+
+def _resumed(config: Config, folder: Path) -> tuple[Config, Json, Path]:
+    """A run's configuration, with more episodes where they are asked for; its results so far; its last checkpoint."""
+    if not folder.is_dir():
+        raise TrainingError(f"--resume {folder}: there is no such run folder")
+    stored = Config.from_json(read_json(folder / "config.json")).resolved()
+    episodes = stored.episodes if config.episodes is None else config.episodes
+    resumed = dataclasses.replace(stored, episodes=episodes, quiet=config.quiet)
+    return resumed, read_json(folder / "results.json"), latest_checkpoint(folder)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """A list that fills when the process is asked to stop; a second request stops it at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        print("\nstopping after this step; everything will be saved (again to stop at once)", file=sys.stderr)
+
+    previous = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            previous[number] = signal.signal(number, note)
+        except ValueError:  # not in the main thread: whoever runs it there handles its own signals
+            break
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def report(results: Json, folder: object) -> str:
+    """A few lines of text on what a run reached."""
+    first, last = results["initial"], results["final"]
+    lines = [f"{'held-out accuracy':<20}{'before':>8}{'after':>8}"]
+    lines.append(f"{'all':<20}{first['accuracy']:>8.1%}{last['accuracy']:>8.1%}")
+    lines += [f"{task:<20}{first['per_task'][task]:>8.1%}{last['per_task'][task]:>8.1%}" for task in first["per_task"]]
+    speed = results["episodes_per_second"]
+    if speed:
+        lines.append(f"{results['training_seconds']:.0f} s of training, {speed:.2f} episodes/s")
+    lines.append(f"tensorboard --logdir {folder}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 0 when the run is done, 2 when it cannot be done as asked, 130 when it was interrupted."""
+    try:
+        config = tyro.cli(Config, prog="python -m train.online", args=arguments)
+        results = train(config)
+    except (ArenaError, AgentError, TrainingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except torch.OutOfMemoryError as error:
+        print(
+            f"error: out of memory, try a smaller --batch-size ({str(error).splitlines()[0]})",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt as stop:
+        where = stop.args[0] if stop.args else None
+        print(f"interrupted; go on with --resume {where}" if where else "interrupted", file=sys.stderr)
+        return 130
+    print(report(results, results["config"]["run_dir"] or "runs"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""What a run leaves behind: config.json, TensorBoard events, results.json, learning_curves.png."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.evaluate import Evaluation
+from reasoning_arena.train.rounds import RoundResult
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+SAMPLES = 10  # held-out questions shown as text
+Json = dict[str, Any]
+
+
+def new_run_folder(config: Config) -> Path:
+    """The folder that a new run writes to.
+
+    Raises:
+        TrainingError: it holds a run already, or cannot be made.
+    """
+    folder = config.run_dir
+    if folder is None:
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        folder = Path("runs") / f"{stamp}-{config.loss}-{Path(config.model).name}-seed{config.seed}"
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TrainingError(f"--run-dir {folder} is not empty; name a new folder, or go on with --resume {folder}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"cannot make the run folder {folder}: {error}") from error
+    return folder
+
+
+class Records:
+    """Writes a run's folder while it runs.
+
+    Args:
+        folder: the run folder.
+        config: of the run.
+        past: the results of the run that is gone on with, or None.
+        episode: where it goes on.
+    """
+
+    def __init__(self, folder: Path, config: Config, past: Json | None = None, episode: int = 0) -> None:
+        self.folder = folder
+        self.config = config
+        past = past or {}
+        self.training: list[Json] = [one for one in past.get("training", []) if one["episode"] <= episode]
+        self.evaluations: list[Json] = [one for one in past.get("evaluations", []) if one["episode"] <= episode]
+        self.seconds = float(past.get("training_seconds", 0.0))
+        self._first: Evaluation | None = None
+        write_json(folder / "config.json", config.to_json())
+        self.writer = SummaryWriter(str(folder), purge_step=episode + 1 if episode else None)
+        self.writer.add_custom_scalars(
+            {
+                "before and after each update": {
+                    "accuracy": ["Multiline", ["train/accuracy_before", "train/accuracy_after"]],
+                },
+                "held-out problems": {
+                    "accuracy": [
+                        "Multiline",
+                        ["eval/accuracy", *[f"eval/{task}/accuracy" for task in config.tasks]],
+                    ],
+                },
+            }
+        )
+        shown = {k: v if isinstance(v, (bool, int, float)) else str(v) for k, v in config.to_json().items()}
+        for summary in hparams(shown, {"eval/accuracy": 0.0, "train/loss": 0.0}):
+            self.writer._get_file_writer().add_summary(summary)
+
+    def add_round(self, episode: int, result: RoundResult, rms: float, seconds: float) -> None:
+        """Note one round, which ended at that episode and took so long."""
+        loss = None if result.update is None else result.update.loss
+        self.seconds += seconds
+        row = {"episode": episode, "loss": loss, "reward": result.reward}
+        self.training.append(row | {"accuracy_before": result.accuracy_before, "accuracy_after": result.accuracy_after})
+        scalars = {
+            "train/reward": result.reward,
+            "train/accuracy_before": result.accuracy_before,
+            "train/accuracy_after": result.accuracy_after,
+            "soft_prompt/rms": rms,
+            "speed/episodes_per_second": self.config.batch_size / seconds,  # type: ignore[operator]
+            **result.extra,
+        }
+        if result.update is not None:
+            scalars |= {"train/loss": result.update.loss, "soft_prompt/grad_norm": result.update.grad_norm}
+        for tag, value in scalars.items():
+            self.writer.add_scalar(tag, value, episode)
+
+    def add_evaluation(self, episode: int, evaluation: Evaluation) -> None:
+        """Note held-out accuracy, and write everything that is known so far."""
+        row = {"episode": episode, "accuracy": evaluation.accuracy, "per_task": evaluation.per_task}
+        self.evaluations.append(row)
+        self.writer.add_scalar("eval/accuracy", evaluation.accuracy, episode)
+        for task, accuracy in evaluation.per_task.items():
+            self.writer.add_scalar(f"eval/{task}/accuracy", accuracy, episode)
+        self._first = self._first or evaluation
+        self.writer.add_text("held_out/answers", _samples(self._first, evaluation), episode)
+        self.write()
+
+    def results(self) -> Json:
+        """What results.json holds."""
+        first, last = (
+            {key: one[key] for key in ("accuracy", "per_task")} for one in (self.evaluations[0], self.evaluations[-1])
+        )
+        episodes = self.training[-1]["episode"] if self.training else 0
+        return {
+            "config": self.config.to_json(),
+            "initial": first,
+            "final": last,
+            "evaluations": self.evaluations,
+            "training": self.training,
+            "training_seconds": self.seconds,
+            "episodes_per_second": episodes / self.seconds if self.seconds else None,
+        }
+
+    def write(self) -> None:
+        """Bring results.json, learning_curves.png and the events up to date."""
+        if self.evaluations:
+            results = self.results()
+            write_json(self.folder / "results.json", results)
+            draw_curves(results, self.folder / "learning_curves.png")
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Write and stop."""
+        self.write()
+        self.writer.close()
+
+
+def write_json(path: Path, value: Json) -> None:
+    """Replace a file by that value, whole or not at all.
+
+    Raises:
+        TrainingError: the disk does not take it.
+    """
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(json.dumps(value, indent=1, allow_nan=False))
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise TrainingError(f"cannot write {path}: {error}") from error
+
+
+def read_json(path: Path) -> Json:
+    """A JSON object from a run folder.
+
+    Raises:
+        TrainingError: it is missing or damaged.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"cannot read {path}: {error}") from error
+    if not isinstance(value, dict):
+        raise TrainingError(f"cannot read {path}: it holds no JSON object")
+    return value
+
+
+def draw_curves(results: Mapping[str, Any], path: Path) -> None:
+    """Draw held-out accuracy, accuracy before and after each update, and the training loss."""
+    matplotlib.use("Agg", force=False)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    held_out, online, loss = figure.subplots(1, 3)
+    evaluations, training = results["evaluations"], results["training"]
+    episodes = [one["episode"] for one in evaluations]
+    for task in evaluations[0]["per_task"]:
+        held_out.plot(episodes, [one["per_task"].get(task) for one in evaluations], lw=1, alpha=0.7, label=task)
+    held_out.plot(episodes, [one["accuracy"] for one in evaluations], "k-o", lw=2, ms=4, label="all")
+    held_out.set(
+        title=f"accuracy on {results['config']['eval_episodes']} held-out problems",
+        xlabel="episode",
+        ylim=(0, 1),
+    )
+    held_out.legend(fontsize=7)
+    if training:
+        x = [one["episode"] for one in training]
+        for key, label in (("accuracy_before", "before the update"), ("accuracy_after", "after it")):
+            online.plot(x, _smooth([one[key] for one in training]), label=label)
+        online.legend(fontsize=7)
+        known = [(one["episode"], one["loss"]) for one in training if one["loss"] is not None]
+        if known:
+            loss.plot([e for e, _ in known], [value for _, value in known], lw=0.5, alpha=0.4)
+            loss.plot([e for e, _ in known], _smooth([value for _, value in known]))
+    online.set(title="training questions (running mean)", xlabel="episode", ylim=(0, 1))
+    loss.set(title="training loss", xlabel="episode")
+    part = path.with_suffix(".part")
+    try:
+        figure.savefig(part, format="png", dpi=110)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise TrainingError(f"cannot write {path}: {error}") from error
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """A running mean over the last twentieth of the series."""
+    width = max(1, len(values) // 20)
+    return [
+        sum(values[max(0, i - width + 1) : i + 1]) / len(values[max(0, i - width + 1) : i + 1])
+        for i in range(len(values))
+    ]
+
+
+def _samples(first: Evaluation, now: Evaluation) -> str:
+    """A Markdown table of questions with the answers before and after learning."""
+    rows = ["| question | before | now | gold | |", "|---|---|---|---|---|"]
+    for before, after in list(zip(first.exchanges, now.exchanges, strict=True))[:SAMPLES]:
+        cells = (
+            after.question,
+            before.answer,
+            after.answer,
+            after.gold,
+            "right" if after.correct else "wrong",
+        )
+        rows.append("| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |")
+    return "\n".join(rows)
