@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from reasoning_arena.envs.arena import RENDER_MODES, check_options, problem_rng, text_space
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
-from reasoning_arena.envs.problem import Problem
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.splits import ProblemSource
 from reasoning_arena.envs.task import ORIGINAL_FIVE
@@ -146,11 +145,6 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
                 "_final_info": terminated.copy(),
             }
         return tuple(observations), rewards, terminated, np.zeros(n, bool), stacked
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What every lane is asking, answers included: for those who may look, such as a supervised loop."""
-        return tuple(episode.problem for episode in self._episodes)
 
     def render(self) -> tuple[str, ...] | None:
         """Each lane's question."""

@@ -65,16 +65,14 @@ class Evaluator:
     def _reset(self) -> tuple[str, ...]:
         """The same questions as ever, all different."""
         n = self.envs.num_envs
-        questions, _ = self.envs.reset(seed=EVAL_SEED)
+        questions, infos = self.envs.reset(seed=EVAL_SEED)
+        ids = infos["problem_id"].tolist()
         for _ in range(1000):
-            seen: set[str] = set()
-            again = np.zeros(n, bool)
-            for i, problem in enumerate(self.envs.problems):
-                again[i] = problem.problem_id in seen
-                seen.add(problem.problem_id)
+            again = np.array([ids.index(problem_id) < i for i, problem_id in enumerate(ids)])
             if not again.any():
                 return questions
-            questions, _ = self.envs.reset(options={"reset_mask": again})
+            questions, infos = self.envs.reset(options={"reset_mask": again})
+            ids = [new if redrawn else old for old, new, redrawn in zip(ids, infos["problem_id"], again, strict=True)]
         raise ArenaError(f"there are no {n} different problems to evaluate on; lower --eval-episodes")
 
     @torch.no_grad()

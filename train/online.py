@@ -99,25 +99,30 @@ def train(config: Config) -> Json:
             held_out = evaluation.accuracy
             save(0)
         bar.set_description("learning")
+        clock, episode = time.perf_counter(), done * batch
         for step in range(done, rounds):
             if interrupted:
                 break
-            start = time.perf_counter()
-            result = learning.play()
+            update = learning.play()
             episode = (step + 1) * batch
-            records.add_round(episode, result, policy.soft_prompt.rms, time.perf_counter() - start)
-            bar.update(batch)
-            if (step + 1) == rounds or episode // interval > step * batch // interval:
+            due = step + 1 == rounds or episode // interval > step * batch // interval
+            if results := learning.settle(everything=due):
+                records.add_rounds(episode, results, policy.soft_prompt.rms, time.perf_counter() - clock)
+                clock = time.perf_counter()
+            if due:
                 evaluation = evaluator(policy)
                 records.add_evaluation(episode, evaluation)
                 held_out = evaluation.accuracy
                 save(episode)
-            loss = "–" if result.update is None else f"{result.update.loss:.3f}"
-            bar.set_postfix(loss=loss, reward=f"{result.reward:+.2f}", held_out=f"{held_out:.1%}")
-        if interrupted and records.training:
-            episode = records.training[-1]["episode"]
-            if not (folder / "checkpoints" / f"episode-{episode:06d}").exists():
-                save(episode)
+                clock = time.perf_counter()
+            loss = "–" if update is None else f"{update.loss:.3f}"
+            reward = f"{records.training[-1]['reward']:+.2f}" if records.training else "–"
+            bar.set_postfix(loss=loss, reward=reward, held_out=f"{held_out:.1%}")
+            bar.update(batch)
+        if results := learning.settle(everything=True):  # only where it was interrupted
+            records.add_rounds(episode, results, policy.soft_prompt.rms, time.perf_counter() - clock)
+        if interrupted and not (folder / "checkpoints" / f"episode-{episode:06d}").exists():
+            save(episode)
     records.close()
     if interrupted:
         raise KeyboardInterrupt(folder)

@@ -75,24 +75,27 @@ class Records:
         for summary in hparams(shown, {"eval/accuracy": 0.0, "train/loss": 0.0}):
             self.writer._get_file_writer().add_summary(summary)
 
-    def add_round(self, episode: int, result: RoundResult, rms: float, seconds: float) -> None:
-        """Note one round, which ended at that episode and took so long."""
-        loss = None if result.update is None else result.update.loss
+    def add_rounds(self, episode: int, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
+        """Note rounds, the last of which ended at that episode; all of them took so many seconds."""
         self.seconds += seconds
-        row = {"episode": episode, "loss": loss, "reward": result.reward}
-        self.training.append(row | {"accuracy_before": result.accuracy_before, "accuracy_after": result.accuracy_after})
-        scalars = {
-            "train/reward": result.reward,
-            "train/accuracy_before": result.accuracy_before,
-            "train/accuracy_after": result.accuracy_after,
-            "soft_prompt/rms": rms,
-            "speed/episodes_per_second": self.config.batch_size / seconds,  # type: ignore[operator]
-            **result.extra,
-        }
-        if result.update is not None:
-            scalars |= {"train/loss": result.update.loss, "soft_prompt/grad_norm": result.update.grad_norm}
-        for tag, value in scalars.items():
-            self.writer.add_scalar(tag, value, episode)
+        batch = self.config.batch_size
+        assert batch is not None
+        for i, result in enumerate(results):
+            at = episode - batch * (len(results) - 1 - i)
+            accuracies = {"accuracy_before": result.accuracy_before, "accuracy_after": result.accuracy_after}
+            loss = None if result.update is None else result.update.loss
+            self.training.append({"episode": at, "loss": loss, "reward": result.reward, **accuracies})
+            scalars = {
+                "train/reward": result.reward,
+                **{f"train/{k}": v for k, v in accuracies.items()},
+                **result.extra,
+            }
+            if result.update is not None:
+                scalars |= {"train/loss": result.update.loss, "soft_prompt/grad_norm": result.update.grad_norm}
+            for tag, value in scalars.items():
+                self.writer.add_scalar(tag, value, at)
+        self.writer.add_scalar("soft_prompt/rms", rms, episode)
+        self.writer.add_scalar("speed/episodes_per_second", batch * len(results) / seconds, episode)
 
     def add_evaluation(self, episode: int, evaluation: Evaluation) -> None:
         """Note held-out accuracy, and write everything that is known so far."""

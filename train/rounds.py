@@ -1,8 +1,7 @@
 """One round of online learning: answer a batch of questions, be paid, learn, and answer the same questions again.
 
-The questions of a round come from vector environments with equal seeds: one takes the answers before the update, a
-    twin the answers after it, so both are paid by the environment itself. To learn from reward, a third one asks
-    every question once for each sampled answer.
+The questions of a round come from vector environments with equal seeds, which therefore ask the same: one takes the
+answers before the update, another the answers after it, so both are paid by the environment itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,13 +9,17 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from reasoning_arena.agents.language_model import Scored
 from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
-from reasoning_arena.envs import ReasoningArenaVectorEnv
+from reasoning_arena.envs.episode import Info
 from reasoning_arena.train.config import Config, TargetName
 from reasoning_arena.train.estimators import ESTIMATORS
 from reasoning_arena.train.evaluate import make_envs
 from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import per_token, weighted_completions
+
+Rewards = np.ndarray[Any, np.dtype[np.float64]]
+SETTLE_ROWS = 64  # answers that are decoded together
 
 
 class RoundResult(NamedTuple):
@@ -40,8 +43,11 @@ class RoundResult(NamedTuple):
 class Round(Protocol):
     """A way to learn from questions."""
 
-    def play(self) -> RoundResult:
+    def play(self) -> Update | None:
         """Learn from the next batch of questions."""
+
+    def settle(self, *, everything: bool) -> list[RoundResult]:
+        """The results of rounds played, in their order; some may wait for later unless everything is asked for."""
 
     def skip(self, rounds: int) -> None:
         """Pass over the questions of so many rounds, as a resumed run does."""
@@ -53,78 +59,100 @@ class Round(Protocol):
         """Go on from a saved state."""
 
 
-class Questions:
-    """A stream of question batches, each of which several environments ask in step.
+class Lanes:
+    """A vector environment that asks a batch of questions at a time.
 
     Args:
-        config: what is asked.
-        copies: how often each environment asks every question, one number an environment.
+        config: what is asked; equal configurations ask the same questions.
+        copies: how often every question is asked; the copies come next to each other.
+
+    Attributes:
+        questions: what is being asked.
     """
 
-    def __init__(self, config: Config, copies: Sequence[int]) -> None:
+    def __init__(self, config: Config, copies: int = 1) -> None:
         assert config.batch_size is not None
-        seeds = np.random.SeedSequence(config.seed).generate_state(config.batch_size, np.uint64)
-        self.copies = copies
-        self.envs: list[ReasoningArenaVectorEnv] = []
-        for n in copies:
-            envs = make_envs(config, n * config.batch_size, "train")
-            envs.reset(seed=[int(seed >> np.uint64(1)) for seed in seeds for _ in range(n)])
-            self.envs.append(envs)
+        self.envs = make_envs(config, config.batch_size * copies, "train")
+        seeds = np.random.SeedSequence(config.seed).generate_state(config.batch_size)  # 32 bits each
+        self.questions, _ = self.envs.reset(seed=[int(seed) for seed in seeds for _ in range(copies)])
 
-    @property
-    def batch(self) -> list[str]:
-        """The questions that the first environment asks now, each once."""
-        return [problem.posed.question for problem in self.envs[0].problems][:: self.copies[0]]
+    def answer(self, answers: Sequence[str]) -> tuple[Rewards, Info]:
+        """The rewards of answers, one a lane, and what the environment told of the questions that they end."""
+        self.questions, rewards, _, _, infos = self.envs.step(answers)
+        return rewards, infos["final_info"]
 
     def skip(self, rounds: int) -> None:
         """Answer nothing to the next questions."""
-        for envs in self.envs:
-            for _ in range(rounds):
-                envs.step([""] * envs.num_envs)
+        for _ in range(rounds):
+            self.answer([""] * self.envs.num_envs)
 
 
-def _paid(envs: ReasoningArenaVectorEnv, answers: Sequence[Answer]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The rewards of answers, one a lane."""
-    return envs.step([answer.text for answer in answers])[1]
+def _texts(answers: Sequence[Answer]) -> list[str]:
+    return [answer.text for answer in answers]
 
 
 class SupervisedRound:
     """Cross-entropy on the gold answer, or on the worked solution.
 
-    The environment is our own, so the loop may look at the gold answer early: scoring it gives the loss, and at once
-    what greedy decoding answers. Nothing else changes.
+    A question's gold answer is told by a twin environment that was answered with nothing. Scoring it gives the loss,
+    and at once what greedy decoding answers before the update; scoring it again, what it answers after. Only answers
+    that differ need decoding, and those of several rounds are decoded together. With a model that cannot foresee its
+    answers they are decoded one round after another, which gives the same.
     """
 
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
         self.config, self.policy, self.learner = config, policy, learner
-        self.questions = Questions(config, (1, 1))
+        self.before, self.after = Lanes(config), Lanes(config)
+        self.scout = Lanes(config) if policy.foresees else None
+        self.waiting: list[tuple[Update, Scored, Scored]] = []
+        self.results: list[RoundResult] = []
 
-    def play(self) -> RoundResult:
+    def play(self) -> Update:
         """Learn from the next batch of questions."""
-        policy, (before_envs, after_envs) = self.policy, self.questions.envs
-        observations, problems = self.questions.batch, before_envs.problems
-        targets = [
-            policy.encoder.completion_ids(
-                target_text(p.posed.answer, p.posed.solution, p.posed.answer_type, self.config.target)
-            )
-            for p in problems
-        ]
-        scored = policy.score(observations, targets, keep_contexts=True)
-        if not policy.foresees:
-            before = policy.act(observations)
+        policy = self.policy
+        if self.scout is None:
+            questions = self.before.questions
+            rewards, told = self.before.answer(_texts(policy.act(questions)))
+            update = self._learn(questions, self._targets(told))[0]
+            self._note(update, rewards, self.after.answer(_texts(policy.act(questions)))[0])
+            return update
+        questions = self.scout.questions
+        targets = self._targets(self.scout.answer([""] * len(questions))[1])
+        update, scored = self._learn(questions, targets)
+        with torch.no_grad():
+            again = policy.score(questions, targets, keep_contexts=True)
+        self.waiting.append((update, scored, again))
+        return update
+
+    def settle(self, *, everything: bool) -> list[RoundResult]:
+        """Decode what has to be decoded, once enough has come together."""
+        rows = sum(len(scored.completions) + len(again.completions) for _, scored, again in self.waiting)
+        if rows >= SETTLE_ROWS or (everything and rows):
+            said = self.policy.greedy_answers(*(scored for _, *pair in self.waiting for scored in pair))
+            for (update, _, _), first, then in zip(self.waiting, said[::2], said[1::2], strict=True):
+                self._note(update, self.before.answer(_texts(first))[0], self.after.answer(_texts(then))[0])
+            self.waiting = []
+        results, self.results = self.results, []
+        return results
+
+    def _learn(self, questions: Sequence[str], targets: Sequence[tuple[int, ...]]) -> tuple[Update, Scored]:
+        scored = self.policy.score(questions, targets, keep_contexts=self.policy.foresees)
         update = self.learner.step(weighted_completions(scored, per_token(scored), len(targets)))
-        if policy.foresees:
-            with torch.no_grad():
-                rescored = policy.score(observations, targets, keep_contexts=True)
-            before, after = policy.greedy_answers(scored, rescored)
-        else:
-            after = policy.act(observations)
-        rewards, later = _paid(before_envs, before), _paid(after_envs, after)
-        return RoundResult(update, float(rewards.mean()), float((rewards > 0).mean()), float((later > 0).mean()), {})
+        return update, scored._replace(logprobs=scored.logprobs.detach())
+
+    def _targets(self, told: Info) -> list[tuple[int, ...]]:
+        rows = zip(told["gold_answer"], told["solution"], told["answer_type"], strict=True)
+        return [self.policy.encoder.completion_ids(target_text(*row, self.config.target)) for row in rows]
+
+    def _note(self, update: Update, before: Rewards, after: Rewards) -> None:
+        shares = float((before > 0).mean()), float((after > 0).mean())
+        self.results.append(RoundResult(update, float(before.mean()), *shares, {}))
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""
-        self.questions.skip(rounds)
+        for lanes in (self.before, self.after, self.scout):
+            if lanes is not None:
+                lanes.skip(rounds)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the questions follow from the seed."""
@@ -135,48 +163,59 @@ class SupervisedRound:
 
 
 class RewardRound:
-    """Reward-weighted log-probabilities of the policy's own answers. The gold answer is never looked at."""
+    """Reward-weighted log-probabilities of the policy's own answers. The gold answer is never looked at.
+
+    A third environment with the same seeds asks every question once for each sampled answer.
+    """
 
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
         self.config, self.policy, self.learner = config, policy, learner
-        self.questions = Questions(config, (1, 1, config.samples_per_question))
+        self.before, self.after = Lanes(config), Lanes(config)
+        self.sampled = Lanes(config, config.samples_per_question)
         self.generator = torch.Generator(policy.lm.device).manual_seed(config.seed)
+        self.results: list[RoundResult] = []
 
-    def play(self) -> RoundResult:
+    def play(self) -> Update | None:
         """Learn from the next batch of questions."""
         policy, group = self.policy, self.config.samples_per_question
-        before_envs, after_envs, sample_envs = self.questions.envs
-        observations = self.questions.batch
-        answers = policy.act(
-            observations, temperatures=(0.0, *[self.config.temperature] * group), generator=self.generator
-        )
-        greedy = answers[:: group + 1]
+        questions = self.before.questions
+        temperatures = (0.0, *[self.config.temperature] * group)
+        answers = policy.act(questions, temperatures=temperatures, generator=self.generator)
         samples = [answer for i, answer in enumerate(answers) if i % (group + 1)]
-        before = _paid(before_envs, greedy)
-        rewards = torch.from_numpy(_paid(sample_envs, samples)).float().view(-1, group)  # (B, G)
+        before, _ = self.before.answer(_texts(answers[:: group + 1]))
+        rewards = torch.from_numpy(self.sampled.answer(_texts(samples))[0]).float().view(-1, group)  # (B, G)
         weights = ESTIMATORS[self.config.estimator].weights(rewards).flatten()  # (B * G,)
-        learnt_from = weights.nonzero().flatten().tolist()
-        update = None
-        if learnt_from:
-            asked = sorted({i // group for i in learnt_from})
-            place = {question: k for k, question in enumerate(asked)}
-            scored = policy.score(
-                [observations[question] for question in asked],
-                [samples[i].tokens for i in learnt_from],
-                [place[i // group] for i in learnt_from],
-            )
-            update = self.learner.step(weighted_completions(scored, weights[learnt_from], len(samples)))
-        after = _paid(after_envs, policy.act(observations))
+        update = self._learn(questions, samples, weights)
+        after, _ = self.after.answer(_texts(policy.act(questions)))
         success = (rewards > 0).float().mean(1)
         extra = {
             "train/success_rate": float(success.mean()),
             "train/dead_groups": float(((success == 0) | (success == 1)).float().mean()),
         }
-        return RoundResult(update, float(rewards.mean()), float((before > 0).mean()), float((after > 0).mean()), extra)
+        shares = float((before > 0).mean()), float((after > 0).mean())
+        self.results.append(RoundResult(update, float(rewards.mean()), *shares, extra))
+        return update
+
+    def settle(self, *, everything: bool) -> list[RoundResult]:
+        """Nothing waits."""
+        results, self.results = self.results, []
+        return results
+
+    def _learn(self, questions: Sequence[str], samples: Sequence[Answer], weights: torch.Tensor) -> Update | None:
+        """One step on the samples that carry a weight, or None where none does."""
+        group = self.config.samples_per_question
+        chosen = weights.nonzero().flatten().tolist()
+        if not chosen:
+            return None
+        asked = sorted({i // group for i in chosen})
+        owners = [asked.index(i // group) for i in chosen]
+        scored = self.policy.score([questions[k] for k in asked], [samples[i].tokens for i in chosen], owners)
+        return self.learner.step(weighted_completions(scored, weights[chosen], len(samples)))
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""
-        self.questions.skip(rounds)
+        for lanes in (self.before, self.after, self.sampled):
+            lanes.skip(rounds)
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the sampling."""

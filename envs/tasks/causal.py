@@ -1,10 +1,11 @@
 """Causal chains: what follows in the end from what has happened?
 
-    Rain causes mud. Wind causes noise. Frost causes ice. Now there is wind. What follows in the end?      → noise
+    Here rain causes mud, wind causes noise and frost causes ice. Now there is wind.
+    What follows in the end?      → noise
 
-Difficulty is the number of chains and their length: 3×1, 3×2, 4×2, 4×3, 5×4. The rules come in random order. The
-    chain that is set off is drawn last and uniformly, so an answer that does not depend on it is right once in as
-    many times as there are chains.
+Difficulty is the number of chains and their length: 3×1, 3×2, 4×2, 4×3, 5×4. The rules come in random order. The chain
+that is set off is drawn last and uniformly, so an answer that does not depend on it is right once in as many times as
+there are chains.
 """
 
 import re
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
+from reasoning_arena.envs.vocabulary import listed
 
 EVENTS = (
     "rain", "mud", "wind", "noise", "frost", "ice", "smoke", "fire", "heat", "drought", "hunger", "fear", "panic",
@@ -53,24 +55,24 @@ class Causal(Task):
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """Rules, then the event that sets a chain off."""
         verb = rng.pick(("causes", "leads to", "brings"))
-        rules = " ".join(f"{a.capitalize()} {verb} {b}." for a, b in facts.rules)
+        rules = f"Here {listed([f'{a} {verb} {b}' for a, b in facts.rules])}."
         chain = facts.chains[facts.started]
         start, answer = chain[0], chain[-1]
         question = (
             f"{rules} Now there is {start}. What follows in the end?",
             f"{rules} Suppose there is {start}. What is the final effect?",
             f"{rules} It starts with {start}. How does it end?",
-            f"What is the last thing that follows from {start}, if these rules hold? {rules}",
+            f"What is the last thing that follows from {start}? {rules}",
         )[phrasing]
         ends = tuple(sorted(c[-1] for c in facts.chains))
-        steps = ". ".join(f"{a.capitalize()} {verb} {b}" for a, b in pairwise(chain))
-        return Posed(question, answer, "choice", ends, f"{steps}. The answer is {answer}")
+        steps = ", ".join(f"{a} {verb} {b}" for a, b in pairwise(chain))
+        return Posed(question, answer, "choice", ends, f"{steps}, so the answer is {answer}")
 
     def solve(self, question: str) -> set[str]:
         """Walk from the event that is given until nothing more follows, along every rule there is."""
         effects: dict[str, set[str]] = {}
-        for cause, effect in re.findall(r"(\w+) (?:causes|leads to|brings) (\w+)\.", question):
-            effects.setdefault(cause.lower(), set()).add(effect)
+        for cause, effect in re.findall(r"(\w+) (?:causes|leads to|brings) (\w+)", question):
+            effects.setdefault(cause, set()).add(effect)
         given = re.search(r"(?:[Tt]here is|starts with|follows from) (\w+)", question)
         if given is None or not effects:
             raise ValueError(f"not a causal question: {question!r}")

@@ -1,9 +1,10 @@
 """Transitive comparison: who comes where in an order that only neighbours reveal.
 
-    Bob is older than Carol. Alice is older than Bob. Who is the oldest?      → Alice
+    Alice is older than Bob. Bob is older than Carol. Who is the oldest?      → Alice
 
-Difficulty is the number of people, 3 to 7; from 2 on, some clues are put the other way round. The rank that is asked
-for is drawn last and uniformly, so an answer that does not depend on it is right once in n, whatever it looks at.
+Difficulty 1 has three people and clues in their order, all one way; from 2 on clues come in any order and either way,
+about 3, 4, 5 and 7 people. The rank that is asked for is drawn last and uniformly, so an answer that does not depend on
+it is right once in n, whatever it looks at.
 """
 
 import re
@@ -25,7 +26,7 @@ QUALITIES = (
     ("stronger", "strongest", "weaker", "weakest"),
 )
 ORDINALS = ("", "second ", "third ", "fourth ", "fifth ", "sixth ")
-PEOPLE_AT = {1: 3, 2: 4, 3: 5, 4: 6, 5: 7}
+PEOPLE_AT = {1: 3, 2: 3, 3: 4, 4: 5, 5: 7}
 
 
 class Facts(NamedTuple):
@@ -44,12 +45,15 @@ class Comparison(Task):
     phrasings = 4
 
     def facts(self, rng: Rng, difficulty: int) -> Facts:
-        """Draw an order of people, clues between neighbours in random order, and a rank."""
+        """Draw an order of people, clues between neighbours, and a rank."""
         n = PEOPLE_AT[difficulty]
         people = tuple(rng.pick_distinct(PEOPLE, n))
-        one_way = rng.random() < 0.5
-        clues = tuple((i, one_way if difficulty == 1 else rng.random() < 0.5) for i in rng.mixed(range(n - 1)))
-        return Facts(rng.below(len(QUALITIES)), people, clues, rng.below(n))
+        if difficulty == 1:
+            turned = rng.random() < 0.5
+            clues = [(i, turned) for i in (reversed(range(n - 1)) if turned else range(n - 1))]
+        else:
+            clues = [(i, rng.random() < 0.5) for i in rng.mixed(range(n - 1))]
+        return Facts(rng.below(len(QUALITIES)), people, tuple(clues), rng.below(n))
 
     def content(self, facts: Facts) -> object:
         """The order of the people."""

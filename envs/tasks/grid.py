@@ -1,11 +1,11 @@
 """Logic grids: who has which, when everybody has a different one?
 
-    Alice, Bob and Carol each have a different pet: cat, dog or fish. Bob has the dog. Alice does not have the cat.
+    Alice, Bob and Carol each have a different pet: cat, dog or fish. Bob has the dog. Alice has the fish.
     Which pet does Carol have?      → cat
 
-Clues settle one person after another. Difficulty 1 has three people and settles the first outright; 2 only says what
-is not so; 3 has four people, 4 four people and only negative clues, 5 five. The person (or the thing) that is asked
-about is drawn last and uniformly, so an answer that does not depend on it is right once in n.
+Clues settle one person after another, outright or by what is not so. Difficulty is the number of people and how many
+are settled outright: 3 with two, 3 with one, 4 with one, 4 with none, 5 with none. The person (or the thing) that is
+asked about is drawn last and uniformly, so an answer that does not depend on it is right once in n.
 """
 
 import re
@@ -25,13 +25,7 @@ KINDS = {
     "instrument": ("has", "does not have", ("drum", "flute", "guitar", "harp", "piano", "violin", "horn", "banjo")),
 }  # fmt: skip
 NOUNS = tuple(KINDS)
-SHAPES = {
-    1: (3, True),
-    2: (3, False),
-    3: (4, True),
-    4: (4, False),
-    5: (5, False),
-}  # (people, first settled outright)
+SHAPES = {1: (3, 2), 2: (3, 1), 3: (4, 1), 4: (4, 0), 5: (5, 0)}  # difficulty → (people, settled outright)
 
 
 class Facts(NamedTuple):
@@ -59,8 +53,8 @@ class Grid(Task):
         things = tuple(rng.pick_distinct(KINDS[noun][2], n))
         clues: list[tuple[str, tuple[str, ...], bool]] = []
         for i in range(n - 1):
-            if i == 0 and outright:
-                clues.append((people[0], (things[0],), True))
+            if i < outright:
+                clues.append((people[i], (things[i],), True))
             else:  # everything that is neither this person's nor settled already
                 clues.append((people[i], tuple(rng.mixed(things[i + 1 :])), False))
         return Facts(noun, people, things, tuple(rng.mixed(clues)), rng.below(n), rng.random() < 0.5)

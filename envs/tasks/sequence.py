@@ -61,7 +61,7 @@ class Sequence(Task):
     def solve(self, question: str) -> set[str]:
         """Fit every declared rule to the numbers shown."""
         x = [int(number) for number in re.findall(r"-?\d+", question)]
-        if len(x) < 5:
+        if len(x) < 4:
             raise ValueError(f"not a sequence question: {question!r}")
         return {str(value) for value in _continuations(x)}
 
@@ -70,26 +70,22 @@ def _signed(step: int) -> str:
     return f"+ {step}" if step >= 0 else f"- {-step}"
 
 
-def _run(start: int, step: int, n: int) -> tuple[int, ...]:
-    return tuple(range(start, start + step * n, step))
-
-
-def _arithmetic(rng: Rng, low: int, high: int, most: int) -> Facts:
-    """Five terms and the next one, all from 1 to ``most``, rising or falling by a constant."""
+def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
+    """Some terms and the next one, all from 1 to ``most``, rising or falling by a constant."""
     step = rng.between(low, high)
-    first = rng.between(1, most - 5 * step)
-    numbers = _run(first, step, 6)
+    first = rng.between(1, most - shown * step)
+    numbers = tuple(range(first, first + step * (shown + 1), step))
     if rng.random() < 0.5:
         numbers, step = numbers[::-1], -step
-    return Facts(numbers[:5], numbers[5], f"{numbers[4]} {_signed(step)}")
+    return Facts(numbers[:-1], numbers[-1], f"{numbers[-2]} {_signed(step)}")
 
 
 def _small_steps(rng: Rng) -> Facts:
-    return _arithmetic(rng, 1, 10, 150)
+    return _arithmetic(rng, rng.between(4, 6), 1, 10, 99)
 
 
 def _large_steps(rng: Rng) -> Facts:
-    return _arithmetic(rng, 11, 40, 400)
+    return _arithmetic(rng, 5, 11, 40, 400)
 
 
 def _factor(rng: Rng) -> Facts:
@@ -155,7 +151,7 @@ def _factor_and_step(rng: Rng) -> Facts:
 
 
 def _continuations(x: list[int]) -> set[int]:
-    """The next number by each declared rule that fits ``x``, which has at least five terms."""
+    """The next number by each declared rule that fits ``x``, which has at least four terms."""
     n, found = len(x), set()
     d = [b - a for a, b in pairwise(x)]
     if len(set(d)) == 1:  # a constant step

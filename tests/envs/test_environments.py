@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasoning_arena.envs import ArenaError, ReasoningArenaEnv, ReasoningArenaVectorEnv, environment_ids
+from reasoning_arena.envs.wrappers import ByteCodes
 
 IDS = list(environment_ids())
 
@@ -178,3 +179,16 @@ def test_one_line_makes_an_environment_in_a_fresh_process() -> None:
         for _ in range(2)
     }
     assert len(outputs) == 1
+
+
+def test_stable_baselines_finds_nothing_to_complain_of_in_byte_codes() -> None:
+    from stable_baselines3.common.env_checker import check_env as stable_baselines_check
+
+    env = ByteCodes(gym.make("ReasoningArena-v0"))
+    stable_baselines_check(env)
+    codes, _ = env.reset(seed=0)
+    assert bytes(codes).rstrip(b"\0").decode() == gym.make("ReasoningArena-v0").reset(seed=0)[0]
+    *_, info = env.step(np.array([ord("9") - 31, *[0] * 15]))
+    assert info["answer"] in ("9", None)
+    with pytest.raises(ArenaError, match="at least 1"):
+        ByteCodes(env.env, action_bytes=0)

@@ -1,0 +1,55 @@
+"""Text as arrays, for policies that know nothing but numbers."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from reasoning_arena.envs.errors import ArenaError
+
+Codes = NDArray[np.uint8]
+
+
+class ByteCodes(gym.Wrapper[Codes, NDArray[np.int64], str, str]):
+    """Questions and answers as UTF-8 bytes, so that any policy of arrays can act; 0 stands behind the text's end.
+
+    Observation:
+        ``Box(0, 255, (observation_bytes,), uint8)``: the question, cut where it is longer.
+
+    Action:
+        ``MultiDiscrete`` of ``action_bytes`` printable ASCII characters, 0 for the end.
+
+    Args:
+        env: an environment of text.
+        observation_bytes: how much of a question is seen.
+        action_bytes: how long an answer may be.
+
+    Raises:
+        ArenaError: a length below 1.
+    """
+
+    def __init__(self, env: gym.Env[str, str], observation_bytes: int = 1024, action_bytes: int = 16) -> None:
+        if observation_bytes < 1 or action_bytes < 1:
+            raise ArenaError(
+                f"lengths of {observation_bytes} and {action_bytes} bytes are not allowed; give at least 1"
+            )
+        super().__init__(env)
+        self.observation_space = gym.spaces.Box(0, 255, (observation_bytes,), np.uint8)
+        self.action_space = gym.spaces.MultiDiscrete(np.full(action_bytes, 96))  # 0, then 95 printable characters
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Codes, dict[str, Any]]:
+        """Ask a new question."""
+        question, info = self.env.reset(seed=seed, options=options)
+        return self._encoded(question), info
+
+    def step(self, action: NDArray[np.int64]) -> tuple[Codes, float, bool, bool, dict[str, Any]]:
+        """Score the answer that the characters spell."""
+        answer = "".join(chr(31 + int(code)) for code in action if code)
+        observation, reward, terminated, truncated, info = self.env.step(answer)
+        return self._encoded(observation), float(reward), terminated, truncated, info
+
+    def _encoded(self, text: str) -> Codes:
+        codes = np.zeros(self.observation_space.shape, np.uint8)  # type: ignore[arg-type]
+        raw = np.frombuffer(text.encode(), np.uint8)[: len(codes)]
+        codes[: len(raw)] = raw
+        return codes

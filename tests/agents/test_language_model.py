@@ -1,0 +1,132 @@
+"""Scoring and decoding against the slow, obvious computation: one row at a time, nothing padded, nothing shared."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from reasoning_arena.agents.language_model import LanguageModel
+from reasoning_arena.agents.layout import buckets, common_start
+from reasoning_arena.agents.models import LoadedModel
+from torch import Tensor
+
+PROMPTS = [[5, 6, 7, 8, 9], [5, 6, 9], [5, 6, 11, 12, 13, 14, 15, 16], [5, 6, 7]]
+COMPLETIONS = [[20, 21, 2], [22, 2], [23, 24, 25, 26, 2], [2]]
+STOPS = frozenset({2})
+
+
+def soft_prompt(lm: LoadedModel, *shape: int) -> Tensor:
+    width = lm.model.get_input_embeddings().weight.shape[1]
+    generator = torch.Generator().manual_seed(1)
+    return (torch.randn(*shape, width, generator=generator) * 0.5).requires_grad_()
+
+
+def plain_logits(lm: LoadedModel, soft: Tensor, ids: list[int]) -> Tensor:
+    embeds = torch.cat([soft, lm.model.get_input_embeddings()(torch.tensor(ids))])[None]
+    return lm.model(inputs_embeds=embeds, use_cache=False).logits[0, len(soft) :]
+
+
+def plain_logprobs(lm: LoadedModel, soft: Tensor, prompt: list[int], completion: list[int]) -> Tensor:
+    logits = plain_logits(lm, soft, prompt + completion)[len(prompt) - 1 : -1]
+    return logits.log_softmax(-1).gather(1, torch.tensor(completion)[:, None])[:, 0]
+
+
+def plain_greedy(
+    lm: LoadedModel, soft: Tensor, prompt: list[int], limit: int, stops: frozenset[int] = STOPS
+) -> tuple[int, ...]:
+    said: list[int] = []
+    while len(said) < limit and (not said or said[-1] not in stops):
+        said.append(int(plain_logits(lm, soft, prompt + said)[-1].argmax()))
+    return tuple(said)
+
+
+def test_families_share_prefixes_where_they_can(any_lm: LoadedModel) -> None:
+    assert LanguageModel(any_lm).shares_prefix == ("mamba" not in any_lm.name)
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_scores_and_gradients_equal_the_plain_ones(any_lm: LoadedModel, each: bool) -> None:
+    soft = soft_prompt(any_lm, 4, 3) if each else soft_prompt(any_lm, 3)
+    scored = LanguageModel(any_lm).score(soft, PROMPTS, COMPLETIONS)
+    weights = torch.arange(1.0, 5.0)
+    (got,) = torch.autograd.grad(scored.logprobs.sum(1) @ weights, soft)
+    rows = [
+        plain_logprobs(any_lm, soft[i] if each else soft, p, c)
+        for i, (p, c) in enumerate(zip(PROMPTS, COMPLETIONS, strict=True))
+    ]
+    for i, row in enumerate(rows):
+        assert torch.allclose(scored.logprobs[i, : len(row)], row, atol=1e-4)
+        assert not scored.logprobs[i, len(row) :].any()
+        assert scored.mask[i].tolist() == [t < len(row) for t in range(scored.mask.shape[1])]
+    (want,) = torch.autograd.grad(sum(row.sum() * w for row, w in zip(rows, weights, strict=True)), soft)
+    assert torch.allclose(got, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
+
+
+def test_several_completions_of_one_prompt(any_lm: LoadedModel) -> None:
+    soft, owners = soft_prompt(any_lm, 3), [1, 1, 0, 2]
+    scored = LanguageModel(any_lm).score(soft, PROMPTS, COMPLETIONS, owners)
+    (got,) = torch.autograd.grad(scored.logprobs.sum(), soft)
+    rows = [plain_logprobs(any_lm, soft, PROMPTS[o], c) for o, c in zip(owners, COMPLETIONS, strict=True)]
+    for i, row in enumerate(rows):
+        assert torch.allclose(scored.logprobs[i, : len(row)], row, atol=1e-4)
+    (want,) = torch.autograd.grad(torch.cat(rows).sum(), soft)
+    assert torch.allclose(got, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_greedy_decoding_equals_the_plain_one(any_lm: LoadedModel, each: bool) -> None:
+    soft = (soft_prompt(any_lm, 4, 3) if each else soft_prompt(any_lm, 3)).detach()
+    said = LanguageModel(any_lm).generate(soft, PROMPTS, 6, STOPS)
+    assert said == [plain_greedy(any_lm, soft[i] if each else soft, p, 6) for i, p in enumerate(PROMPTS)]
+
+
+def test_decoding_stops_at_stop_tokens_and_drops_rows(any_lm: LoadedModel) -> None:
+    soft = soft_prompt(any_lm, 3).detach()
+    free = [plain_greedy(any_lm, soft, p, 8, frozenset()) for p in PROMPTS]
+    for stops in ({row[t]} for row in free for t in (0, 2, 5)):  # tokens at which some rows end early
+        said = LanguageModel(any_lm).generate(soft, PROMPTS, 8, frozenset(stops))
+        assert said == [plain_greedy(any_lm, soft, p, 8, frozenset(stops)) for p in PROMPTS]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 6])
+def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int) -> None:
+    model, soft = LanguageModel(lm), soft_prompt(lm, 3).detach()
+    moved = soft + 0.3 * torch.randn(soft.shape, generator=torch.Generator().manual_seed(2))
+    first, then = model.generate(soft, PROMPTS, limit, STOPS), model.generate(moved, PROMPTS, limit, STOPS)
+    right, wrong = list(first[0]), [*first[2][:1], (first[2][min(1, limit - 1)] + 1) % 100, 2]
+    completions = [right, COMPLETIONS[1], wrong, [*first[3], 2]]
+    scored = [model.score(s, PROMPTS, completions, keep_contexts=True) for s in (soft, moved)]
+    assert model.greedy(scored, limit, STOPS) == [first, then]
+
+
+def test_sampling_follows_the_distribution(lm: LoadedModel) -> None:
+    soft, prompt, n = soft_prompt(lm, 3).detach(), PROMPTS[0], 4000
+    generator = torch.Generator().manual_seed(0)
+    said = LanguageModel(lm).generate(soft, [prompt], 1, STOPS, temperatures=[2.0] * n, generator=generator)
+    counts = torch.bincount(torch.tensor([row[0] for row in said]), minlength=lm.vocabulary_size) / n
+    expected = (plain_logits(lm, soft, prompt)[-1] / 2.0).softmax(-1)
+    assert (counts - expected).abs().sum() < 3 * (lm.vocabulary_size / n) ** 0.5
+    assert (counts - expected).abs().max() < 0.05
+
+
+def test_each_temperature_gives_one_answer(lm: LoadedModel) -> None:
+    soft = soft_prompt(lm, 3).detach()
+    generator = torch.Generator().manual_seed(0)
+    said = LanguageModel(lm).generate(soft, PROMPTS, 5, STOPS, temperatures=(0.0, 1.5, 0.0), generator=generator)
+    greedy = [plain_greedy(lm, soft, p, 5) for p in PROMPTS]
+    assert said[0::3] == greedy
+    assert said[2::3] == greedy
+    assert said[1::3] != greedy
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(0, 200))
+def test_buckets_hold_every_row_once(lengths: list[int], overhead: int) -> None:
+    batches = buckets(lengths, overhead)
+    assert sorted(n for batch in batches for n in batch) == list(range(len(lengths)))
+    cost = sum(len(batch) * max(lengths[n] for n in batch) + overhead for batch in batches)
+    assert cost <= len(lengths) * max(lengths) + overhead
+
+
+def test_common_start() -> None:
+    assert common_start(PROMPTS) == [5, 6]
+    assert common_start([[1, 2], [1, 2]]) == [1, 2]
+    assert common_start([[1], [2]]) == []

@@ -1,0 +1,61 @@
+"""Estimators and the loss, against their definitions and against full enumeration."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from reasoning_arena.agents.language_model import Scored
+from reasoning_arena.train.estimators import ESTIMATORS
+from reasoning_arena.train.losses import per_token, weighted_completions
+from torch import Tensor
+
+REWARDS = torch.tensor([[1.0, -1.0, -1.0, 1.0], [-1.0, -1.0, -1.0, -1.0], [1.0, 1.0, 1.0, 1.0]])
+
+
+def weights(name: str, rewards: Tensor = REWARDS) -> Tensor:
+    return ESTIMATORS[name].weights(rewards)
+
+
+def test_weights_by_definition() -> None:
+    assert torch.equal(weights("reinforce"), REWARDS)
+    assert torch.allclose(weights("rloo")[0], torch.tensor([4 / 3, -4 / 3, -4 / 3, 4 / 3]))
+    assert torch.allclose(weights("grpo")[0], torch.tensor([1.0, -1.0, -1.0, 1.0]), atol=1e-4)
+    assert torch.allclose(weights("maxrl")[0], torch.tensor([1.0, -1.0, -1.0, 1.0]))
+    assert torch.allclose(weights("maxrl", torch.tensor([[1.0, -1, -1, -1]])), torch.tensor([[3.0, -1, -1, -1]]))
+    assert torch.equal(weights("raft")[0], torch.tensor([1.0, 0.0, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize("name", ["rloo", "grpo", "maxrl"])
+def test_groups_of_equal_rewards_carry_no_weight(name: str) -> None:
+    assert not weights(name)[1:].any()
+
+
+@given(st.lists(st.lists(st.sampled_from([-1.0, 1.0]), min_size=4, max_size=4), min_size=1, max_size=5))
+def test_centred_estimators_sum_to_nothing(rewards: list[list[float]]) -> None:
+    for name in ("rloo", "grpo", "maxrl"):
+        assert torch.allclose(weights(name, torch.tensor(rewards)).sum(1), torch.zeros(len(rewards)), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["reinforce", "rloo"])
+def test_unbiased_estimators_ascend_the_expected_reward(name: str) -> None:
+    """Over all groups of two answers, weighted by their probability, the estimate is the gradient of the expected reward."""
+    rewards = torch.tensor([1.0, -1.0, 0.5])
+    theta = torch.tensor([0.3, -0.2, 0.1], requires_grad=True)
+    probabilities = theta.softmax(0)
+    (exact,) = torch.autograd.grad((probabilities * rewards).sum(), theta, retain_graph=True)
+    estimate = torch.zeros(3)
+    for i in range(3):
+        for j in range(3):
+            w = weights(name, torch.stack([rewards[i], rewards[j]])[None])[0]
+            surrogate = (w[0] * probabilities[i].log() + w[1] * probabilities[j].log()) / 2
+            (gradient,) = torch.autograd.grad(surrogate, theta, retain_graph=True)
+            estimate += (probabilities[i] * probabilities[j]).detach() * gradient
+    assert torch.allclose(estimate, exact, atol=1e-5)
+
+
+def test_the_loss_is_minus_weighted_log_probability() -> None:
+    logprobs = torch.tensor([[-1.0, -2.0, 0.0], [-4.0, -5.0, -6.0]], requires_grad=True)
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    scored = Scored([[1, 2], [1, 2, 3]], logprobs, mask, mask.long(), [])
+    assert weighted_completions(scored, torch.tensor([1.0, 2.0]), 2).item() == pytest.approx((3 + 30) / 2)
+    assert weighted_completions(scored, per_token(scored), 2).item() == pytest.approx((1.5 + 5) / 2)

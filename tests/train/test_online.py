@@ -1,0 +1,343 @@
+"""The loop and the command, on a tiny model: what is learnt, recorded, refused, interrupted and resumed."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from reasoning_arena.agents.models import load_model
+from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.envs import ReasoningArenaVectorEnv
+from reasoning_arena.train import online
+from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.evaluate import Evaluator
+from reasoning_arena.train.learner import Learner
+from reasoning_arena.train.online import main, train
+from reasoning_arena.train.rounds import SupervisedRound
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
+
+
+def small(folder: Path, **changes: Any) -> Config:
+    settings: dict[str, Any] = {
+        "model": str(folder),
+        "episodes": 16,
+        "batch_size": 4,
+        "eval_interval": 8,
+        "eval_episodes": 10,
+        "soft_tokens": 4,
+        "max_new_tokens": 6,
+        "samples_per_question": 3,
+        "dtype": "float32",
+        "device": "cpu",
+        "quiet": True,
+    }
+    return Config(**(settings | changes))
+
+
+def soft_prompt(run: Path, episode: int = 16) -> torch.Tensor:
+    return load_soft_prompt(run / "checkpoints" / f"episode-{episode:06d}").weight.detach()
+
+
+@pytest.fixture(scope="module")
+def run(lm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(small(lm_folder, run_dir=folder))
+    return folder
+
+
+def test_a_run_folder_holds_everything(run: Path) -> None:
+    assert {"config.json", "results.json", "learning_curves.png", "checkpoints"} <= {
+        path.name for path in run.iterdir()
+    }
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [f"episode-{n:06d}" for n in (0, 8, 16)]
+    results = json.loads((run / "results.json").read_text())
+    assert set(results) >= {"config", "initial", "final", "evaluations", "training", "episodes_per_second"}
+    assert [one["episode"] for one in results["evaluations"]] == [0, 8, 16]
+    assert [one["episode"] for one in results["training"]] == [4, 8, 12, 16]
+    assert set(results["training"][0]) == {"episode", "loss", "reward", "accuracy_before", "accuracy_after"}
+    assert set(results["final"]) == {"accuracy", "per_task"}
+    assert results["config"]["model"] == Config.from_json(results["config"]).model
+    assert (run / "learning_curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_tensorboard_holds_the_documented_tags(run: Path) -> None:
+    events = EventAccumulator(str(run))
+    events.Reload()
+    tags = {
+        "train/loss", "train/reward", "train/accuracy_before", "train/accuracy_after", "eval/accuracy", "eval/math/accuracy",
+        "soft_prompt/grad_norm", "soft_prompt/rms", "speed/episodes_per_second",
+    }  # fmt: skip
+    assert tags <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("train/loss")] == [4, 8, 12, 16]
+    assert [event.step for event in events.Scalars("eval/accuracy")] == [0, 8, 16]
+    text = events.Tensors("held_out/answers/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert "| question | before | now | gold |" in text
+
+
+@pytest.mark.parametrize("loss", ["supervised", "reward"])
+def test_learning_moves_the_soft_prompt_and_nothing_else(lm_folder: Path, tmp_path: Path, loss: str) -> None:
+    lm = load_model(str(lm_folder), "cpu", "float32")
+    before = {name: value.clone() for name, value in lm.model.state_dict().items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(online, "load_model", lambda *_: lm)
+        train(small(lm_folder, loss=loss, run_dir=tmp_path / "run", estimator="reinforce"))
+    assert not torch.equal(soft_prompt(tmp_path / "run", 0), soft_prompt(tmp_path / "run"))
+    assert all(torch.equal(value, before[name]) for name, value in lm.model.state_dict().items())
+
+
+def test_supervised_learning_lowers_the_loss(lm_folder: Path, tmp_path: Path) -> None:
+    results = train(
+        small(lm_folder, run_dir=tmp_path / "run", episodes=160, eval_interval=160, tasks=("causal",), lr=1.0)
+    )
+    losses = [one["loss"] for one in results["training"]]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
+def test_a_seed_gives_the_same_run_again(run: Path, lm_folder: Path, tmp_path: Path) -> None:
+    train(small(lm_folder, run_dir=tmp_path / "same"))
+    train(small(lm_folder, run_dir=tmp_path / "other", seed=1))
+    assert torch.equal(soft_prompt(run), soft_prompt(tmp_path / "same"))
+    assert not torch.equal(soft_prompt(run), soft_prompt(tmp_path / "other"))
+
+
+def test_foreseeing_answers_changes_nothing(lm_folder: Path) -> None:
+    lm, config = load_model(str(lm_folder), "cpu", "float32"), small(lm_folder).resolved()
+    outcomes = []
+    for foresees in (True, False):
+        policy = SoftPromptPolicy(
+            lm, online.initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SoftPromptPolicy, "foresees", foresees)
+            said: list[list[str]] = []
+            patch.setattr(ReasoningArenaVectorEnv, "step", _noting(said, ReasoningArenaVectorEnv.step))
+            learning = SupervisedRound(config, policy, Learner(policy, 0.2, 4))
+            for _ in range(4):
+                learning.play()
+            results = learning.settle(everything=True)
+        outcomes.append((sorted(row for row in said if any(row)), results, policy.soft_prompt.weight.detach()))
+    assert outcomes[0][0] == outcomes[1][0]
+    for one, other in zip(outcomes[0][1], outcomes[1][1], strict=True):
+        assert one.update is not None
+        assert other.update is not None
+        assert one.update.loss == pytest.approx(other.update.loss, rel=1e-4)
+        assert one[1:] == other[1:]
+    assert torch.allclose(outcomes[0][2], outcomes[1][2], atol=1e-5)
+
+
+def _noting(said: list[list[str]], step: Any) -> Any:
+    def noted(self: ReasoningArenaVectorEnv, actions: Any) -> Any:
+        said.append(list(actions))
+        return step(self, actions)
+
+    return noted
+
+
+def test_reward_learning_never_looks_at_the_gold_answer(
+    lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small(lm_folder, loss="reward", run_dir=tmp_path / "clean", estimator="reinforce"))
+    step = ReasoningArenaVectorEnv.step
+
+    def poisoned(self: ReasoningArenaVectorEnv, actions: Any) -> Any:
+        *rest, infos = step(self, actions)
+        for key in ("gold_answer", "solution"):
+            infos["final_info"][key] = np.full(self.num_envs, "poison", object)
+        return *rest, infos
+
+    monkeypatch.setattr(ReasoningArenaVectorEnv, "step", poisoned)
+    train(small(lm_folder, loss="reward", run_dir=tmp_path / "poisoned", estimator="reinforce"))
+    assert torch.equal(soft_prompt(tmp_path / "clean"), soft_prompt(tmp_path / "poisoned"))
+
+
+@pytest.mark.parametrize("loss", ["supervised", "reward"])
+def test_a_resumed_run_equals_an_uninterrupted_one(lm_folder: Path, tmp_path: Path, loss: str) -> None:
+    settings: dict[str, Any] = {"loss": loss, "estimator": "reinforce", "eval_interval": 4}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(small(lm_folder, run_dir=whole, **settings))
+    train(small(lm_folder, run_dir=parts, **settings))
+    for episode in (12, 16):  # the run stopped after eight episodes
+        for file in sorted((parts / "checkpoints" / f"episode-{episode:06d}").iterdir(), reverse=True):
+            file.unlink()
+        (parts / "checkpoints" / f"episode-{episode:06d}").rmdir()
+    assert main(["--resume", str(parts), "--quiet"]) == 0
+    assert torch.equal(soft_prompt(whole), soft_prompt(parts))
+    one, other = (json.loads((folder / "results.json").read_text()) for folder in (whole, parts))
+    assert one["training"] == other["training"]
+    assert one["evaluations"] == other["evaluations"]
+
+
+def test_a_run_can_be_made_longer(lm_folder: Path, tmp_path: Path) -> None:
+    train(small(lm_folder, run_dir=tmp_path / "run"))
+    assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [one["episode"] for one in results["training"]] == [4, 8, 12, 16, 20, 24]
+
+
+def test_peft_loads_a_checkpoint_with_the_same_answers(lm_folder: Path, run: Path) -> None:
+    lm = load_model(str(lm_folder), "cpu", "float32")
+    folder = run / "checkpoints" / "episode-000016"
+    policy = SoftPromptPolicy(lm, load_soft_prompt(folder), max_new_tokens=6)
+    questions, _ = ReasoningArenaVectorEnv(4, split="test").reset(seed=0)
+    answers = policy.act(questions)
+    peft = PeftModel.from_pretrained(load_model(str(lm_folder), "cpu", "float32").model, folder)
+    for question, answer in zip(questions, answers, strict=True):
+        ids = torch.tensor([policy.encoder.prompt_ids(question)])
+        out = peft.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=6,
+            do_sample=False,
+            pad_token_id=0,
+            eos_token_id=2,
+        )
+        assert tuple(out[0, ids.shape[1] :].tolist()) == answer.tokens
+
+
+def test_an_interrupted_run_saves_everything(lm_folder: Path, tmp_path: Path) -> None:
+    settings = [
+        f"--{k.replace('_', '-')}={v}"
+        for k, v in dataclasses.asdict(small(lm_folder, episodes=100_000)).items()
+        if v and k not in ("tasks", "chat_template", "quiet")
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "reasoning_arena.train.online",
+        *settings,
+        f"--run-dir={tmp_path / 'run'}",
+        "--eval-interval=50000",
+    ]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stderr is not None
+    seen = ""
+    while not re.search(r"learning: .* [1-9]\d*/", seen):
+        seen += process.stderr.read(1)
+        assert process.poll() is None, seen
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    rest = process.stderr.read()
+    assert "--resume" in rest
+    assert "Traceback" not in rest
+    process.stderr.close()
+    last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    episode = int(last.name.split("-")[1])
+    assert episode > 0
+    assert load_state(last)["rounds"] * 4 == episode
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["training"][-1]["episode"] == episode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tasks", "algebra"], "comparison"),
+        (["--difficulty", "9"], "1 to 5"),
+        (["--batch-size", "0"], "--batch-size 0"),
+        (["--lr", "-1"], "--lr"),
+        (["--loss", "reward", "--estimator", "rloo", "--samples-per-question", "1"], "at least 2"),
+        (["--model", "/nowhere"], "no such folder"),
+        (["--device", "tpu9"], "tpu9"),
+        (["--resume", "/nowhere"], "no such run folder"),
+        (["--eval-episodes", "100000", "--tasks", "sequence"], "lower --eval-episodes"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_2(
+    arguments: list[str],
+    said: str,
+    lm_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = [] if "--model" in arguments else ["--model", str(lm_folder)]
+    if "100000" in arguments:
+        monkeypatch.setattr(Evaluator, "MOST_DRAWS", 3, raising=False)
+        arguments = ["--eval-episodes", "3000", *arguments[2:]]
+    assert main([*model, *arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_unknown_flags_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--bogus"])
+    assert stop.value.code == 2
+    capsys.readouterr()
+
+
+def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for field in dataclasses.fields(Config):
+        assert f"--{field.name.replace('_', '-')}" in text
+
+
+def test_a_finished_run_is_not_written_over(run: Path, lm_folder: Path) -> None:
+    with pytest.raises(TrainingError, match="--resume"):
+        train(small(lm_folder, run_dir=run))
+
+
+@pytest.mark.parametrize("damage", ["adapter_model.safetensors", "training_state.pt"])
+def test_a_damaged_checkpoint_is_named(
+    run: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["cp", "-r", str(run), str(tmp_path / "run")], check=True)
+    file = tmp_path / "run" / "checkpoints" / "episode-000016" / damage
+    file.write_bytes(file.read_bytes()[:50])
+    assert main(["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]) == 2
+    assert "episode-000016" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_is_refused(lm_folder: Path, tmp_path: Path) -> None:
+    lm = load_model(str(lm_folder), "cpu", "float32")
+    lm.model.get_output_embeddings().weight[3, 3] = float("nan")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(online, "load_model", lambda *_: lm)
+        with pytest.raises(TrainingError, match="nan") as error:
+            train(small(lm_folder, run_dir=tmp_path / "run"))
+    assert "float32" in str(error.value)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["episode-000000"]
+
+
+def test_a_full_disk_leaves_the_last_results(lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(small(lm_folder, run_dir=tmp_path / "run"))
+    before = (tmp_path / "run" / "results.json").read_text()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reasoning_arena.train.records.os.replace", full)
+        assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 2
+    assert (tmp_path / "run" / "results.json").read_text() == before
+    assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_held_out_problems_are_different_and_always_the_same(lm_folder: Path) -> None:
+    first, second = (Evaluator(small(lm_folder, eval_episodes=60, seed=seed)) for seed in (0, 1))
+    assert first._reset() == second._reset() == first._reset()
+    assert len(set(first._reset())) == 60
