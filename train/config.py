@@ -17,7 +17,7 @@ TargetName = Literal["auto", "answer", "solution"]
 INSTRUCTION = "Answer the question. Give only the final answer, or a short calculation that ends in it."
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
-    "supervised": {"episodes": 2000, "batch_size": 16, "eval_interval": 400, "lr": 0.2},
+    "supervised": {"episodes": 1200, "batch_size": 4, "eval_interval": 300, "lr": 0.1},
     "reward": {"episodes": 800, "batch_size": 8, "eval_interval": 160, "lr": 0.02},
 }
 
@@ -32,11 +32,11 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (by default 2000 supervised, 800 from reward)."""
+    """Questions to learn from (by default 1200 supervised, 800 from reward)."""
     batch_size: int | None = None
-    """Questions to each gradient step (16, or 8 from reward); 1 is the strictly sequential learner."""
+    """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (400, or 160 from reward)."""
+    """Episodes from one evaluation to the next (300, or 160 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     eval_split: Literal["validation", "test"] = "test"
@@ -48,7 +48,7 @@ class Config:
     init_text: str = INSTRUCTION
     """The instruction, for --init text."""
     lr: float | None = None
-    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.02 from reward)."""
+    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.1, or 0.02 from reward)."""
     target: TargetName = "auto"
     """What supervised learning imitates: the gold answer, the worked solution that ends in it, or (auto) the solution
     where the answer is a number and the answer elsewhere."""
@@ -64,8 +64,8 @@ class Config:
     """At which those answers are sampled."""
     max_new_tokens: int = 24
     """The longest answer, in tokens."""
-    chat_template: bool = True
-    """Put questions through the tokenizer's chat template, where it has one."""
+    chat_template: bool = False
+    """Put questions through the tokenizer's chat template, where it has one, instead of "question, Answer:"."""
     seed: int = 0
     """Of everything random in training; the held-out problems do not depend on it."""
     device: str = "auto"

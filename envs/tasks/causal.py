@@ -1,9 +1,8 @@
 """Causal chains: what follows in the end from what has happened?
 
-    Here rain causes mud, wind causes noise and frost causes ice. Now there is wind.
-    What follows in the end?      → noise
+    Here rain causes mud and wind causes noise. Now there is wind. What follows in the end?      → noise
 
-Difficulty is the number of chains and their length: 3×1, 3×2, 4×2, 4×3, 5×4. The rules come in random order. The chain
+Difficulty is the number of chains and their length: 2×1, 3×1, 3×2, 4×3, 5×4. The rules come in random order. The chain
 that is set off is drawn last and uniformly, so an answer that does not depend on it is right once in as many times as
 there are chains.
 """
@@ -23,7 +22,7 @@ EVENTS = (
     "poverty", "wealth", "fever", "pain", "thirst", "doubt", "chaos", "snow", "hail", "flooding", "erosion", "decay",
     "mold", "growth", "stress",
 )  # fmt: skip
-SHAPES = {1: (3, 1), 2: (3, 2), 3: (4, 2), 4: (4, 3), 5: (5, 4)}  # difficulty → (chains, rules in each)
+SHAPES = {1: (2, 1), 2: (3, 1), 3: (3, 2), 4: (4, 3), 5: (5, 4)}  # difficulty → (chains, rules in each)
 
 
 class Facts(NamedTuple):

@@ -50,11 +50,11 @@ class Math(Task):
     def facts(self, rng: Rng, difficulty: int) -> Facts:
         """Draw steps until all of them are possible and the answer is none of the numbers shown."""
         while True:
-            start = total = rng.between(2, 30)
+            start = total = rng.between(2, 20 if difficulty == 1 else 30)
             steps, numbers = [], []
             for kinds in STEPS[difficulty]:
                 kind = kinds[rng.below(len(kinds))]
-                k = rng.between(2, LARGEST[kind])
+                k = rng.between(2, 9 if difficulty == 1 else LARGEST[kind])
                 if (kind == "-" and k >= total) or (kind == "/" and total % k):
                     break
                 total = OPERATIONS[kind](total, k)

@@ -81,7 +81,7 @@ def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
 
 
 def _small_steps(rng: Rng) -> Facts:
-    return _arithmetic(rng, rng.between(4, 6), 1, 10, 99)
+    return _arithmetic(rng, rng.between(4, 6), 1, 5, 99)
 
 
 def _large_steps(rng: Rng) -> Facts:

@@ -23,6 +23,7 @@ from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
+from reasoning_arena.train.losses import per_token, weighted_completions
 from reasoning_arena.train.online import main, train
 from reasoning_arena.train.rounds import SupervisedRound
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -98,12 +99,15 @@ def test_learning_moves_the_soft_prompt_and_nothing_else(lm_folder: Path, tmp_pa
     assert all(torch.equal(value, before[name]) for name, value in lm.model.state_dict().items())
 
 
-def test_supervised_learning_lowers_the_loss(lm_folder: Path, tmp_path: Path) -> None:
-    results = train(
-        small(lm_folder, run_dir=tmp_path / "run", episodes=160, eval_interval=160, tasks=("causal",), lr=1.0)
-    )
-    losses = [one["loss"] for one in results["training"]]
-    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+def test_steps_lower_the_loss(lm_folder: Path) -> None:
+    lm = load_model(str(lm_folder), "cpu", "float32")
+    policy = SoftPromptPolicy(lm, online.initial_soft_prompt(lm, 8, "text", "Say it", torch.Generator()))
+    learner, target = Learner(policy, 1.0, 80), [policy.encoder.completion_ids("fog")] * 2
+    losses = []
+    for _ in range(80):
+        scored = policy.score(["What follows?", "What comes next?"], target)
+        losses.append(learner.step(weighted_completions(scored, per_token(scored), 2)).loss)
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_a_seed_gives_the_same_run_again(run: Path, lm_folder: Path, tmp_path: Path) -> None:
@@ -190,7 +194,7 @@ def test_a_run_can_be_made_longer(lm_folder: Path, tmp_path: Path) -> None:
 def test_peft_loads_a_checkpoint_with_the_same_answers(lm_folder: Path, run: Path) -> None:
     lm = load_model(str(lm_folder), "cpu", "float32")
     folder = run / "checkpoints" / "episode-000016"
-    policy = SoftPromptPolicy(lm, load_soft_prompt(folder), max_new_tokens=6)
+    policy = SoftPromptPolicy(lm, load_soft_prompt(folder), chat_template=False, max_new_tokens=6)
     questions, _ = ReasoningArenaVectorEnv(4, split="test").reset(seed=0)
     answers = policy.act(questions)
     peft = PeftModel.from_pretrained(load_model(str(lm_folder), "cpu", "float32").model, folder)
@@ -257,7 +261,7 @@ def test_an_interrupted_run_saves_everything(lm_folder: Path, tmp_path: Path) ->
         (["--model", "/nowhere"], "no such folder"),
         (["--device", "tpu9"], "tpu9"),
         (["--resume", "/nowhere"], "no such run folder"),
-        (["--eval-episodes", "100000", "--tasks", "sequence"], "lower --eval-episodes"),
+        (["--eval-episodes", "3000", "--tasks", "sequence"], "lower --eval-episodes"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_2(
@@ -270,9 +274,6 @@ def test_mistakes_get_one_line_and_exit_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model = [] if "--model" in arguments else ["--model", str(lm_folder)]
-    if "100000" in arguments:
-        monkeypatch.setattr(Evaluator, "MOST_DRAWS", 3, raising=False)
-        arguments = ["--eval-episodes", "3000", *arguments[2:]]
     assert main([*model, *arguments]) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ")
