@@ -38,8 +38,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import DynamicCache
 
-# What one more batch costs, in tokens: launching its kernels, and matrix products that are too small to be efficient.
-BATCH_OVERHEAD = {"cpu": 16, "cuda": 4096}
+# What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
+BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
 
 
 class Head(NamedTuple):
@@ -75,7 +75,8 @@ class LanguageModel:
         lm: the model.
 
     Attributes:
-        shares_prefix: whether keys and values of what rows have in common are computed once.
+        shares_prefix: whether keys and values of what rows have in common can be computed once.
+        pass_overhead: what one more pass through the model costs, in tokens.
     """
 
     def __init__(self, lm: LoadedModel) -> None:
@@ -84,7 +85,9 @@ class LanguageModel:
         self._takes_positions = "position_ids" in inspect.signature(self.model.forward).parameters
         self.shares_prefix = self._plain_head = False
         self._plain_head = self._head_is_plain()
+        self.pass_overhead = -1  # the probe shares whatever it can
         self.shares_prefix = self._takes_positions and self._prefix_is_sharable()
+        self.pass_overhead = BATCH_OVERHEAD.get(lm.device.type, 64)
 
     def score(
         self,
@@ -199,7 +202,7 @@ class LanguageModel:
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
             return self._generate_plain(soft, prompts, max_new_tokens, stops, warmth, samples, generator)
-        mask, embeds, cache = self._begin(soft, prompts, [()] * len(prompts))
+        mask, embeds, cache = self._begin(soft, prompts, [()] * len(prompts), self._head(soft, prompts))
         logits = self._logits(self._forward(embeds, mask, cache)[:, -1])
         if samples > 1:
             cache.batch_repeat_interleave(samples)
@@ -252,7 +255,9 @@ class LanguageModel:
             what came before, and their mask.
         """
         if self.shares_prefix and owners is not None:
-            mask, embeds, cache = self._begin(soft, [row[:-1] for row in prompts], [()] * len(prompts))
+            starts = [row[:-1] for row in prompts]
+            head = self._head(soft, prompts) if min(map(len, prompts)) > 1 else None
+            mask, embeds, cache = self._begin(soft, starts, [()] * len(prompts), head)
             if embeds.shape[1]:
                 self._forward(embeds, mask, cache)
             index = torch.tensor(list(owners), device=self.lm.device)
@@ -271,19 +276,27 @@ class LanguageModel:
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
-        head = self._head(soft, prompts) if soft.dim() == 2 and self.shares_prefix else None
-        for chosen in buckets(lengths, BATCH_OVERHEAD.get(self.lm.device.type, 16)):
+        head = self._head(soft, prompts) if soft.dim() == 2 else None
+        for chosen in buckets(lengths, self.pass_overhead):
             own = soft if soft.dim() == 2 else soft[[owners[n] for n in chosen]]
             inputs = [completions[n][:-1] for n in chosen]
             mask, embeds, cache = self._begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
             features = self._forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
             yield chosen, features, detached(keys_values(cache)) if self.shares_prefix else None, mask
 
-    def _head(self, soft: Tensor, prompts: Sequence[Ids]) -> Head:
-        """Compute what the rows have in common: the soft prompt and the tokens that all prompts begin with."""
+    def _head(self, soft: Tensor, prompts: Sequence[Ids]) -> Head | None:
+        """Compute what the rows have in common, the soft prompt and the tokens that all prompts begin with.
+
+        None where the model cannot share it, or where another pass through the model would cost more than it saves.
+        """
+        if not self.shares_prefix:
+            return None
         common = common_start(prompts)
         if len(common) == min(map(len, prompts)):
             common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
+        saved = (len(prompts) - 1) * (len(common) + (soft.shape[0] if soft.dim() == 2 else 0))
+        if saved <= self.pass_overhead:
+            return None
         shared = 1 if soft.dim() == 2 else len(prompts)
         text = self._embed(torch.tensor([common] * shared, dtype=torch.long, device=self.lm.device))
         embeds = torch.cat([soft.expand(shared, *soft.shape[-2:]), text], 1)  # (1 or U, P + common, D)
@@ -292,7 +305,7 @@ class LanguageModel:
         return Head(keys_values(cache), len(common), embeds.shape[1])
 
     def _begin(
-        self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None = None
+        self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None
     ) -> tuple[Tensor, Tensor, DynamicCache]:
         """Lay out prompts and what follows them.
 
@@ -300,15 +313,13 @@ class LanguageModel:
             soft: the soft prompt, in the model's dtype.
             prompts: one a row.
             inputs: tokens behind each prompt.
-            head: what the rows have in common, where it is known already.
+            head: what the rows have in common, where that was computed.
 
         Returns:
             the attention mask of common and other columns, the embeddings of the others, and the keys and values of
             the common ones.
         """
         n = len(prompts)
-        if self.shares_prefix and head is None:
-            head = self._head(soft, prompts)
         rest, rest_mask = left_padded([row[head.tokens if head else 0 :] for row in prompts], self.lm.device)
         after, after_mask = right_padded(inputs, self.lm.device)
         text = self._embed(torch.cat([rest, after], 1))
@@ -357,7 +368,7 @@ class LanguageModel:
         for _ in range(max_new_tokens):
             own = soft if soft.dim() == 2 else soft[growing]
             batch = [rows[i] for i in growing]
-            mask, embeds, cache = self._begin(own, batch, [()] * len(batch))
+            mask, embeds, cache = self._begin(own, batch, [()] * len(batch), None)
             chosen = _choose(self._logits(self._forward(embeds, mask, cache)[:, -1]), warmth[growing], generator)
             for i, token in zip(growing, chosen.tolist(), strict=True):
                 rows[i].append(token)
@@ -394,7 +405,8 @@ class LanguageModel:
         )
         self.shares_prefix = True
         try:
-            mask, embeds, cache = self._begin(soft, [row.tolist() for row in rows], [(), ()])
+            lists = [row.tolist() for row in rows]
+            mask, embeds, cache = self._begin(soft, lists, [(), ()], self._head(soft, lists))
             shared = self._logits(self._forward(embeds, mask, cache)[:, -1])
         except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
             return False

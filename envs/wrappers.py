@@ -10,7 +10,7 @@ from reasoning_arena.envs.errors import ArenaError
 Codes = NDArray[np.uint8]
 
 
-class ByteCodes(gym.Wrapper[Codes, NDArray[np.int64], str, str]):
+class ByteCodes(gym.Wrapper[Any, Any, Any, Any]):
     """Questions and answers as UTF-8 bytes, so that any policy of arrays can act; 0 stands behind the text's end.
 
     Observation:
@@ -34,6 +34,7 @@ class ByteCodes(gym.Wrapper[Codes, NDArray[np.int64], str, str]):
                 f"lengths of {observation_bytes} and {action_bytes} bytes are not allowed; give at least 1"
             )
         super().__init__(env)
+        self._length = observation_bytes
         self.observation_space = gym.spaces.Box(0, 255, (observation_bytes,), np.uint8)
         self.action_space = gym.spaces.MultiDiscrete(np.full(action_bytes, 96))  # 0, then 95 printable characters
 
@@ -49,7 +50,7 @@ class ByteCodes(gym.Wrapper[Codes, NDArray[np.int64], str, str]):
         return self._encoded(observation), float(reward), terminated, truncated, info
 
     def _encoded(self, text: str) -> Codes:
-        codes = np.zeros(self.observation_space.shape, np.uint8)  # type: ignore[arg-type]
+        codes = np.zeros(self._length, np.uint8)
         raw = np.frombuffer(text.encode(), np.uint8)[: len(codes)]
         codes[: len(raw)] = raw
         return codes

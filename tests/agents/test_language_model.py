@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reasoning_arena.agents.language_model import LanguageModel
+from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel
 from reasoning_arena.agents.layout import buckets, common_start
 from reasoning_arena.agents.models import LoadedModel
 from torch import Tensor
@@ -12,6 +12,12 @@ from torch import Tensor
 PROMPTS = [[5, 6, 7, 8, 9], [5, 6, 9], [5, 6, 11, 12, 13, 14, 15, 16], [5, 6, 7]]
 COMPLETIONS = [[20, 21, 2], [22, 2], [23, 24, 25, 26, 2], [2]]
 STOPS = frozenset({2})
+
+
+@pytest.fixture(autouse=True, params=[0, 1000], ids=["shared", "apart"])
+def overhead(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cheap enough to be computed once, and in batches of its own: everything, or nothing."""
+    monkeypatch.setitem(BATCH_OVERHEAD, "cpu", request.param)
 
 
 def soft_prompt(lm: LoadedModel, *shape: int) -> Tensor:
@@ -118,6 +124,7 @@ def test_each_temperature_gives_one_answer(lm: LoadedModel) -> None:
     assert said[1::3] != greedy
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(0, 200))
 def test_buckets_hold_every_row_once(lengths: list[int], overhead: int) -> None:
     batches = buckets(lengths, overhead)
