@@ -17,7 +17,7 @@ TargetName = Literal["auto", "answer", "solution"]
 INSTRUCTION = "Answer the question. Give only the final answer, or a short calculation that ends in it."
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
-    "supervised": {"episodes": 1200, "batch_size": 4, "eval_interval": 300, "lr": 0.1},
+    "supervised": {"episodes": 1200, "batch_size": 4, "eval_interval": 300, "lr": 0.05},
     "reward": {"episodes": 800, "batch_size": 8, "eval_interval": 160, "lr": 0.02},
 }
 
@@ -48,7 +48,7 @@ class Config:
     init_text: str = INSTRUCTION
     """The instruction, for --init text."""
     lr: float | None = None
-    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.1, or 0.02 from reward)."""
+    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.05, or 0.02 from reward)."""
     target: TargetName = "auto"
     """What supervised learning imitates: the gold answer, the worked solution that ends in it, or (auto) the solution
     where the answer is a number and the answer elsewhere."""
@@ -62,7 +62,7 @@ class Config:
     """Answers to each question, for --loss reward."""
     temperature: float = 1.0
     """At which those answers are sampled."""
-    max_new_tokens: int = 24
+    max_new_tokens: int = 32
     """The longest answer, in tokens."""
     chat_template: bool = False
     """Put questions through the tokenizer's chat template, where it has one, instead of "question, Answer:"."""
