@@ -17,8 +17,8 @@ TargetName = Literal["auto", "answer", "solution"]
 INSTRUCTION = "Answer the question. Give only the final answer, or a short calculation that ends in it."
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
-    "supervised": {"episodes": 1200, "batch_size": 4, "eval_interval": 300, "lr": 0.05},
-    "reward": {"episodes": 800, "batch_size": 8, "eval_interval": 160, "lr": 0.02},
+    "supervised": {"episodes": 1200, "batch_size": 4, "eval_interval": 300, "lr": 0.05, "max_new_tokens": 24},
+    "reward": {"episodes": 800, "batch_size": 8, "eval_interval": 160, "lr": 0.02, "max_new_tokens": 12},
 }
 
 
@@ -62,8 +62,8 @@ class Config:
     """Answers to each question, for --loss reward."""
     temperature: float = 1.0
     """At which those answers are sampled."""
-    max_new_tokens: int = 32
-    """The longest answer, in tokens."""
+    max_new_tokens: int | None = None
+    """The longest answer, in tokens (24, or 12 from reward)."""
     chat_template: bool = False
     """Put questions through the tokenizer's chat template, where it has one, instead of "question, Answer:"."""
     seed: int = 0

@@ -50,6 +50,7 @@ def train(config: Config) -> Json:
     assert episodes is not None
     assert batch is not None
     assert interval is not None
+    assert config.max_new_tokens is not None
 
     folder = folder or new_run_folder(config)
     config = dataclasses.replace(config, run_dir=folder)

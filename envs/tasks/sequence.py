@@ -77,9 +77,7 @@ def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
     numbers = tuple(range(first, first + step * (shown + 1), step))
     if rng.random() < 0.5:
         numbers, step = numbers[::-1], -step
-    before, last = numbers[-3:-1]
-    larger, smaller = max(before, last), min(before, last)
-    return Facts(numbers[:-1], numbers[-1], f"{larger} - {smaller} = {abs(step)}, {last} {_signed(step)}")
+    return Facts(numbers[:-1], numbers[-1], f"{numbers[-2]} {_signed(step)}")
 
 
 def _small_steps(rng: Rng) -> Facts:
