@@ -46,11 +46,16 @@ def train(config: Config) -> Json:
     if folder is not None:
         config, past, checkpoint = _resumed(config, folder)
     config = config.resolved()
-    episodes, batch, interval = config.episodes, config.batch_size, config.eval_interval
+    episodes, batch, interval, longest = (
+        config.episodes,
+        config.batch_size,
+        config.eval_interval,
+        config.max_new_tokens,
+    )
     assert episodes is not None
     assert batch is not None
     assert interval is not None
-    assert config.max_new_tokens is not None
+    assert longest is not None
 
     folder = folder or new_run_folder(config)
     config = dataclasses.replace(config, run_dir=folder)
@@ -60,7 +65,7 @@ def train(config: Config) -> Json:
         soft_prompt = initial_soft_prompt(lm, config.soft_tokens, config.init, config.init_text, generator)
     else:
         soft_prompt = load_soft_prompt(checkpoint)
-    policy = SoftPromptPolicy(lm, soft_prompt, chat_template=config.chat_template, max_new_tokens=config.max_new_tokens)
+    policy = SoftPromptPolicy(lm, soft_prompt, chat_template=config.chat_template, max_new_tokens=longest)
     if config.chat_template and not policy.encoder.chat_template:
         print(f"model {config.model!r} has no chat template; questions are put without one", file=sys.stderr)
     rounds = -(-episodes // batch)  # the last batch is a whole one
