@@ -17,7 +17,7 @@ TargetName = Literal["auto", "answer", "solution"]
 INSTRUCTION = "Answer the question. Give only the final answer, or a short calculation that ends in it."
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
-    "supervised": {"episodes": 1200, "batch_size": 4, "eval_interval": 300, "lr": 0.05, "max_new_tokens": 24},
+    "supervised": {"episodes": 900, "batch_size": 4, "eval_interval": 300, "lr": 0.05, "max_new_tokens": 24},
     "reward": {"episodes": 800, "batch_size": 8, "eval_interval": 160, "lr": 0.02, "max_new_tokens": 12},
 }
 
@@ -32,7 +32,7 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (by default 1200 supervised, 800 from reward)."""
+    """Questions to learn from (by default 900 supervised, 800 from reward)."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner."""
     eval_interval: int | None = None
@@ -79,7 +79,7 @@ class Config:
     quiet: bool = field(default=False)
     """No progress bar."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse what is not allowed.
 
         Raises:
@@ -88,7 +88,6 @@ class Config:
         """
         if self.loss not in DEFAULTS:
             raise TrainingError(f"--loss {self.loss!r} is not allowed; give supervised or reward")
-        object.__setattr__(self, "tasks", tuple(self.tasks))
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
         for name in (
             "episodes",
@@ -115,7 +114,12 @@ class Config:
             )
 
     def resolved(self) -> "Config":
-        """The same, with every number that depends on the loss filled in."""
+        """The same, checked, with every number that depends on the loss filled in.
+
+        Raises:
+            TrainingError, ArenaError: as ``check`` does.
+        """
+        self.check()
         missing = {name: value for name, value in DEFAULTS[self.loss].items() if getattr(self, name) is None}
         return dataclasses.replace(self, **missing)
 
@@ -138,4 +142,4 @@ class Config:
         for name in ("run_dir", "resume"):
             if values.get(name) is not None:
                 values[name] = Path(values[name])
-        return cls(**values)
+        return cls(**values | {"tasks": tuple(values.get("tasks", ORIGINAL_FIVE))})

@@ -67,8 +67,9 @@ class Evaluator:
         n = self.envs.num_envs
         questions, infos = self.envs.reset(seed=EVAL_SEED)
         ids = infos["problem_id"].tolist()
-        for _ in range(1000):
-            again = np.array([ids.index(problem_id) < i for i, problem_id in enumerate(ids)])
+        for _ in range(30):
+            first: dict[str, int] = {}
+            again = np.array([first.setdefault(problem_id, i) < i for i, problem_id in enumerate(ids)])
             if not again.any():
                 return questions
             questions, infos = self.envs.reset(options={"reset_mask": again})
