@@ -134,7 +134,7 @@ def test_the_vector_environment_equals_gymnasiums(mode: str, attempts: int) -> N
     assert observations == tuple(expected)
     assert data_equivalence(infos, expected_infos)
     for step in range(12):
-        actions = tuple(options[step % 3] if options else str(step) for options in infos["candidates"])
+        actions = tuple(options[step % len(options)] if options else str(step) for options in infos["candidates"])
         *got, infos = ours.step(actions)
         *want, want_infos = theirs.step(actions)
         assert got[0] == tuple(want[0])
