@@ -13,11 +13,11 @@ from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.estimators import ESTIMATORS
 
 LossName = Literal["supervised", "reward"]
-TargetName = Literal["auto", "answer", "solution"]
+TargetName = Literal["answer", "solution"]
 INSTRUCTION = "Answer the question. Give only the final answer, or a short calculation that ends in it."
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
-    "supervised": {"episodes": 900, "batch_size": 4, "eval_interval": 300, "lr": 0.05, "max_new_tokens": 24},
+    "supervised": {"episodes": 900, "batch_size": 4, "eval_interval": 300, "lr": 0.2, "max_new_tokens": 24},
     "reward": {"episodes": 800, "batch_size": 8, "eval_interval": 160, "lr": 0.02, "max_new_tokens": 12},
 }
 
@@ -41,7 +41,7 @@ class Config:
     """Held-out problems in an evaluation; always the same ones."""
     eval_split: Literal["validation", "test"] = "test"
     """Which held-out problems; choose settings on validation."""
-    soft_tokens: int = 16
+    soft_tokens: int = 32
     """Virtual tokens: how many embeddings learn."""
     init: SoftPromptInit = "text"
     """What the soft prompt starts from: an instruction's embeddings, random tokens', or noise of their size."""
@@ -49,9 +49,8 @@ class Config:
     """The instruction, for --init text."""
     lr: float | None = None
     """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.05, or 0.02 from reward)."""
-    target: TargetName = "auto"
-    """What supervised learning imitates: the gold answer, the worked solution that ends in it, or (auto) the solution
-    where the answer is a number and the answer elsewhere."""
+    target: TargetName = "solution"
+    """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE
     """Tasks, mixed evenly."""
     difficulty: int = 1

@@ -10,6 +10,7 @@ from reasoning_arena.train.errors import TrainingError
 from torch import Tensor
 
 CLIP_NORM = 1.0
+BETAS = 0.8, 0.98  # shorter memories than Adam's usual: a run is a few hundred steps
 WARM_UP = 10  # updates, or a tenth of a short run
 LAST = 0.1  # of the learning rate, at the end of the cosine
 
@@ -33,7 +34,7 @@ class Learner:
     def __init__(self, policy: SoftPromptPolicy, lr: float, updates: int) -> None:
         self.policy = policy
         self.parameters = list(policy.soft_prompt.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=lr * embedding_rms(policy.lm))
+        self.optimizer = torch.optim.Adam(self.parameters, lr=lr * embedding_rms(policy.lm), betas=BETAS)
         warm_up = max(1, min(WARM_UP, updates // 10))
 
         def factor(step: int) -> float:

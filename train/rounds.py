@@ -12,7 +12,7 @@ import torch
 from reasoning_arena.agents.language_model import Scored
 from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
 from reasoning_arena.envs.episode import Info
-from reasoning_arena.train.config import Config, TargetName
+from reasoning_arena.train.config import Config
 from reasoning_arena.train.estimators import ESTIMATORS
 from reasoning_arena.train.evaluate import make_envs
 from reasoning_arena.train.learner import Learner, Update
@@ -141,8 +141,8 @@ class SupervisedRound:
         return update, scored._replace(logprobs=scored.logprobs.detach())
 
     def _targets(self, told: Info) -> list[tuple[int, ...]]:
-        rows = zip(told["gold_answer"], told["solution"], told["answer_type"], strict=True)
-        return [self.policy.encoder.completion_ids(target_text(*row, self.config.target)) for row in rows]
+        texts = told["solution" if self.config.target == "solution" else "gold_answer"]
+        return [self.policy.encoder.completion_ids(text) for text in texts]
 
     def _note(self, update: Update, before: Rewards, after: Rewards) -> None:
         shares = float((before > 0).mean()), float((after > 0).mean())
@@ -230,9 +230,3 @@ ROUNDS: dict[str, Callable[[Config, SoftPromptPolicy, Learner], Round]] = {
     "supervised": SupervisedRound,
     "reward": RewardRound,
 }
-
-
-def target_text(answer: str, solution: str, answer_type: str, target: TargetName) -> str:
-    """What is imitated; "auto" is the solution where the answer is a number and the answer elsewhere."""
-    worked = target == "solution" or (target == "auto" and answer_type == "integer")
-    return solution if worked else answer

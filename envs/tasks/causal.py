@@ -65,7 +65,7 @@ class Causal(Task):
         )[phrasing]
         ends = tuple(sorted(c[-1] for c in facts.chains))
         steps = ", ".join(f"{a} {verb} {b}" for a, b in pairwise(chain))
-        return Posed(question, answer, "choice", ends, f"{steps}, so the answer is {answer}")
+        return Posed(question, answer, "choice", ends, steps)
 
     def solve(self, question: str) -> set[str]:
         """Walk from the event that is given until nothing more follows, along every rule there is."""

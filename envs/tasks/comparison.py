@@ -75,7 +75,11 @@ class Comparison(Task):
             f"Who is the {rank} of these people? {clues}",
         )[phrasing]
         answer = people[facts.rank]
-        solution = f"From {most} to {least}: {', '.join(people)}, so the {rank} is {answer}"
+        # In the direction of the first clue; a rank by one word: "tallest: Bob, second: Carol, shortest: Alice, so …".
+        labels = (most, *(ordinal.strip() for ordinal in ORDINALS[1 : n - 1]), least)
+        ranking = [f"{label}: {person}" for label, person in zip(labels, people, strict=True)]
+        turned = facts.clues[0][1]
+        solution = f"{', '.join(reversed(ranking) if turned else ranking)}, so {labels[facts.rank]}: {answer}"
         return Posed(question, answer, "name", tuple(sorted(people)), solution)
 
     def solve(self, question: str) -> set[str]:

@@ -88,9 +88,12 @@ class Grid(Task):
             f"{clues} {who_and_what} {query}",
             f"{query} {who_and_what} {clues}",
         )[phrasing]
-        matches = ", ".join(f"{who}: {what}" for who, what in zip(people, things, strict=True))
+        outright = [who for who, _, has in facts.clues if has]  # as they are told; then whom elimination settles
+        owned = dict(zip(people, things, strict=True))
+        settled = ", ".join(f"{who}: {owned[who]}" for who in (*outright, *people[len(outright) :]))
+        asked = things[facts.asked] if facts.asks_person else people[facts.asked]
         kind: AnswerType = "name" if facts.asks_person else "choice"
-        return Posed(question, answer, kind, tuple(sorted(candidates)), f"{matches}. The answer is {answer}")
+        return Posed(question, answer, kind, tuple(sorted(candidates)), f"{settled}, so {asked}: {answer}")
 
     def solve(self, question: str) -> set[str]:
         """Try every assignment and keep those that all clues allow."""
