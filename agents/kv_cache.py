@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 KeysValues = list[tuple[Tensor, Tensor]]  # one pair a layer, ``[n, H, L, ·]`` each
 
@@ -26,6 +27,44 @@ class Context(NamedTuple):
     rows: list[int]
     keys_values: KeysValues
     mask: Tensor
+
+
+class RoomyLayer(DynamicLayer):
+    """One layer's keys and values with room for more, so that a new token is written and nothing else is copied.
+
+    Args:
+        keys: ``[n, H, L, ·]``.
+        values: the same.
+        room: for how many more columns.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor, room: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.lazy_initialization(keys, values)
+        self._hold(pad(keys, (0, 0, 0, room)), pad(values, (0, 0, 0, room)), keys.shape[2])
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Write new columns behind those that there are."""
+        begin, end = self._columns, self._columns + key_states.shape[2]
+        self._all_keys[:, :, begin:end] = key_states
+        self._all_values[:, :, begin:end] = value_states
+        return self._hold(self._all_keys, self._all_values, end)
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep only some rows."""
+        self._hold(self._all_keys[indices], self._all_values[indices], self._columns)
+
+    def _hold(self, keys: Tensor, values: Tensor, columns: int) -> tuple[Tensor, Tensor]:
+        self._all_keys, self._all_values, self._columns = keys, values, columns
+        self.keys, self.values = keys[:, :, :columns], values[:, :, :columns]
+        return self.keys, self.values
+
+
+def with_room(cache: DynamicCache, room: int) -> DynamicCache:
+    """The same keys and values in a cache that grows by so many columns without being copied; not for gradients."""
+    roomy = DynamicCache()
+    roomy.layers = [RoomyLayer(keys, values, room) for keys, values in keys_values(cache)]
+    return roomy
 
 
 def keys_values(cache: DynamicCache) -> KeysValues:

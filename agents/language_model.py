@@ -31,6 +31,7 @@ from reasoning_arena.agents.kv_cache import (
     keys_values,
     merged,
     repeated,
+    with_room,
 )
 from reasoning_arena.agents.layout import Ids, beside, buckets, common_start, left_padded, right_padded
 from reasoning_arena.agents.models import LoadedModel
@@ -40,6 +41,8 @@ from transformers import DynamicCache
 
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
+# Rows that ended are decoded on with the others until only this share still grows.
+DROP_BELOW = 0.8
 
 
 class Head(NamedTuple):
@@ -48,6 +51,14 @@ class Head(NamedTuple):
     keys_values: KeysValues
     tokens: int
     columns: int
+
+
+class KeptHead(NamedTuple):
+    """The last head, without gradients, and what it was made from."""
+
+    soft: Tensor
+    common: list[int]
+    head: Head
 
 
 class Scored(NamedTuple):
@@ -83,6 +94,9 @@ class LanguageModel:
         self.lm = lm
         self.model = lm.model
         self._takes_positions = "position_ids" in inspect.signature(self.model.forward).parameters
+        # On a CPU fused attention decodes fast; on rows of this length its backward pass is slow, plain one's is not.
+        self._switches_attention = lm.device.type == "cpu" and self.model.config._attn_implementation == "sdpa"
+        self._kept_head: KeptHead | None = None
         self.shares_prefix = self._plain_head = False
         self._plain_head = self._head_is_plain()
         self.pass_overhead = -1  # the probe shares whatever it can
@@ -222,27 +236,25 @@ class LanguageModel:
         warmth: Tensor,
         generator: torch.Generator | None,
     ) -> list[tuple[int, ...]]:
-        """Go on from every row's last token until it stops or its budget is spent; rows that ended are dropped."""
-        rows = torch.arange(len(last), device=last.device)  # the completions that still grow
-        tokens = torch.full((len(last), max(int(budgets.max()), 0)), -1, device=last.device)
-        for t in range(tokens.shape[1]):
-            growing = ~torch.isin(last, stops) & (budgets > t)
-            if not growing.all():
+        """Go on from every row's last token until it stops or its budget is spent."""
+        rows = torch.arange(len(last), device=last.device)  # the completions that are computed
+        longest = max(int(budgets.max()), 0)
+        tokens = torch.full((len(last), longest), -1, device=last.device)
+        growing = torch.ones_like(rows, dtype=torch.bool)  # those of them that still grow
+        cache = with_room(cache, longest)
+        for t in range(longest):
+            growing &= ~torch.isin(last, stops) & (budgets > t)
+            if growing.sum() <= DROP_BELOW * len(rows):  # to drop a row is to copy all the others
                 keep = growing.nonzero().squeeze(1)
                 if not len(keep):
                     break
                 cache.batch_select_indices(keep)
-                rows, last, warmth, mask, budgets = (
-                    rows[keep],
-                    last[keep],
-                    warmth[keep],
-                    mask[keep],
-                    budgets[keep],
-                )
+                kept = (one[keep] for one in (rows, last, warmth, mask, budgets, growing))
+                rows, last, warmth, mask, budgets, growing = kept
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
             features = self._forward(self._embed(last[:, None]), mask, cache)
             last = _choose(self._logits(features[:, -1]), warmth, generator)
-            tokens[rows, t] = last
+            tokens[rows[growing], t] = last[growing]
         return [tuple(token for token in row if token >= 0) for row in tokens.tolist()]
 
     def _score_batches(
@@ -285,7 +297,9 @@ class LanguageModel:
             yield chosen, features, detached(keys_values(cache)) if self.shares_prefix else None, mask
 
     def _head(self, soft: Tensor, prompts: Sequence[Ids]) -> Head | None:
-        """Compute what the rows have in common, the soft prompt and the tokens that all prompts begin with.
+        """What the rows have in common, the soft prompt and the tokens that all prompts begin with.
+
+        It is computed, or taken from the last call where that had the same and no gradient is wanted.
 
         None where the model cannot share it, or where another pass through the model would cost more than it saves.
         """
@@ -297,12 +311,18 @@ class LanguageModel:
         saved = (len(prompts) - 1) * (len(common) + (soft.shape[0] if soft.dim() == 2 else 0))
         if saved <= self.pass_overhead:
             return None
+        kept = self._kept_head
+        learns = soft.requires_grad and torch.is_grad_enabled()
+        if kept is not None and not learns and kept.common == common and torch.equal(kept.soft, soft):
+            return kept.head
         shared = 1 if soft.dim() == 2 else len(prompts)
         text = self._embed(torch.tensor([common] * shared, dtype=torch.long, device=self.lm.device))
         embeds = torch.cat([soft.expand(shared, *soft.shape[-2:]), text], 1)  # (1 or U, P + common, D)
         cache = DynamicCache()
         self._forward(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=self.lm.device), cache)
-        return Head(keys_values(cache), len(common), embeds.shape[1])
+        pairs = keys_values(cache)
+        self._kept_head = KeptHead(soft.detach(), common, Head(detached(pairs), len(common), embeds.shape[1]))
+        return Head(pairs, len(common), embeds.shape[1])
 
     def _begin(
         self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None
@@ -340,6 +360,8 @@ class LanguageModel:
             arguments["past_key_values"] = cache
         if self._takes_positions:
             arguments["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        if self._switches_attention:
+            self.model.set_attn_implementation("eager" if torch.is_grad_enabled() else "sdpa")
         if self._plain_head:
             features: Tensor = self.model.base_model(**arguments).last_hidden_state
         else:

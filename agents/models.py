@@ -63,9 +63,7 @@ def load_model(name: str = DEFAULT_MODEL, device: str = "auto", dtype: str = "au
     path = _locate(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        # On short rows the CPU's plain attention learns faster than its fused one, whose backward pass is slow.
-        attention = {"attn_implementation": "eager"} if where.type == "cpu" else {}
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind, **attention)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind)
     except Exception as error:  # transformers raises whatever its parts raise
         reason = str(error).strip().splitlines()
         raise AgentError(

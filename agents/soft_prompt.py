@@ -11,6 +11,7 @@ from reasoning_arena.agents.models import LoadedModel
 from torch import Tensor, nn
 
 SoftPromptInit = Literal["text", "vocabulary", "random"]
+DEFAULT_TOKENS = 32  # where no text says how many
 
 
 class SoftPrompt(nn.Module):
@@ -47,34 +48,34 @@ def embedding_rms(lm: LoadedModel) -> float:
 
 
 def initial_soft_prompt(
-    lm: LoadedModel, tokens: int, init: SoftPromptInit, text: str, generator: torch.Generator
+    lm: LoadedModel, tokens: int | None, init: SoftPromptInit, text: str, generator: torch.Generator
 ) -> SoftPrompt:
     """A soft prompt to start from.
 
     Args:
         lm: the model that it will steer.
-        tokens: P.
-        init: "text" (embeddings of an instruction, repeated or cut to P), "vocabulary" (of random tokens), or "random"
+        tokens: P; None takes as many as the text has, or 32.
+        init: "text" (embeddings of a text, repeated or cut to P), "vocabulary" (of random tokens), or "random"
             (normal numbers with the embeddings' root mean square).
-        text: the instruction.
+        text: for example an instruction, or worked examples.
         generator: a CPU generator.
 
     Raises:
         AgentError: an unknown kind, no tokens, or a text without any.
     """
-    if tokens < 1:
+    if tokens is not None and tokens < 1:
         raise AgentError(f"a soft prompt of {tokens} tokens is not allowed; give at least 1")
     embed, size = lm.model.get_input_embeddings(), lm.vocabulary_size
     width = embed(torch.zeros(1, dtype=torch.long, device=lm.device)).shape[-1]
     if init == "random":
-        return SoftPrompt(torch.randn(tokens, width, generator=generator) * embedding_rms(lm))
+        return SoftPrompt(torch.randn(tokens or DEFAULT_TOKENS, width, generator=generator) * embedding_rms(lm))
     if init == "vocabulary":
-        ids = torch.randint(size, (tokens,), generator=generator)
+        ids = torch.randint(size, (tokens or DEFAULT_TOKENS,), generator=generator)
     elif init == "text":
         words = lm.tokenizer(text, add_special_tokens=False).input_ids
         if not words:
             raise AgentError(f"the soft prompt's text {text!r} holds no token")
-        ids = torch.tensor([words[i % len(words)] for i in range(tokens)])
+        ids = torch.tensor([words[i % len(words)] for i in range(tokens or len(words))])
     else:
         raise AgentError(f"soft prompt initialisation {init!r} is not allowed; give text, vocabulary or random")
     with torch.no_grad():

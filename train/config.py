@@ -14,11 +14,53 @@ from reasoning_arena.train.estimators import ESTIMATORS
 
 LossName = Literal["supervised", "reward"]
 TargetName = Literal["answer", "solution"]
-INSTRUCTION = "Answer the question. Give only the final answer, or a short calculation that ends in it."
+# What the soft prompt starts from. Its words are none of the tasks' names and things.
+WORKED_EXAMPLES = """\
+Coal brings smog and salt brings luck. There is coal. What follows?
+Answer: coal brings smog
+
+Kim has 7 pens and finds 5. How many pens does Kim have?
+Answer: 7 + 5 = 12
+
+Tom has the pen. Lea has the cup. Kim has the rest, pen, cup or key. Who has the cup?
+Answer: Tom: pen, Lea: cup, Kim: key, so cup: Lea
+
+Oslo is colder than Rome. Rome is colder than Cairo. Which is the warmest?
+Answer: coldest: Oslo, second: Rome, warmest: Cairo, so warmest: Cairo
+
+81, 84, 87, 90
+Answer: 90 + 3 = 93
+
+"""
+SHORT_EXAMPLES = """\
+Question: Coal brings smog and salt brings luck. There is coal. What follows?
+Answer: coal brings smog
+
+Question: Kim has 7 pens and finds 5. How many pens does Kim have?
+Answer: 7 + 5 = 12
+
+Question: Tom has the pen. Lea has the cup. Who has the cup?
+Answer: Lea has the cup
+
+"""
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
-    "supervised": {"episodes": 900, "batch_size": 4, "eval_interval": 300, "lr": 0.2, "max_new_tokens": 24},
-    "reward": {"episodes": 800, "batch_size": 8, "eval_interval": 160, "lr": 0.02, "max_new_tokens": 12},
+    "supervised": {
+        "episodes": 1500,
+        "batch_size": 4,
+        "eval_interval": 300,
+        "lr": 0.2,
+        "max_new_tokens": 24,
+        "init_text": WORKED_EXAMPLES,
+    },
+    "reward": {
+        "episodes": 800,
+        "batch_size": 8,
+        "eval_interval": 160,
+        "lr": 0.05,
+        "max_new_tokens": 12,
+        "init_text": SHORT_EXAMPLES,
+    },
 }
 
 
@@ -32,7 +74,7 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (by default 900 supervised, 800 from reward)."""
+    """Questions to learn from (by default 1500 supervised, 800 from reward)."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner."""
     eval_interval: int | None = None
@@ -41,14 +83,14 @@ class Config:
     """Held-out problems in an evaluation; always the same ones."""
     eval_split: Literal["validation", "test"] = "test"
     """Which held-out problems; choose settings on validation."""
-    soft_tokens: int = 32
-    """Virtual tokens: how many embeddings learn."""
+    soft_tokens: int | None = None
+    """Virtual tokens: how many embeddings learn (by default as many as --init-text has, or 32 for other kinds)."""
     init: SoftPromptInit = "text"
-    """What the soft prompt starts from: an instruction's embeddings, random tokens', or noise of their size."""
-    init_text: str = INSTRUCTION
-    """The instruction, for --init text."""
+    """What the soft prompt starts from: a text's embeddings, random tokens', or noise of their size."""
+    init_text: str | None = None
+    """The text, for --init text (by default a few worked examples)."""
     lr: float | None = None
-    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.05, or 0.02 from reward)."""
+    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.05 from reward)."""
     target: TargetName = "solution"
     """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE
@@ -59,7 +101,7 @@ class Config:
     """How rewards become weights, for --loss reward."""
     samples_per_question: int = 8
     """Answers to each question, for --loss reward."""
-    temperature: float = 1.0
+    temperature: float = 0.6
     """At which those answers are sampled."""
     max_new_tokens: int | None = None
     """The longest answer, in tokens (24, or 12 from reward)."""

@@ -62,7 +62,8 @@ def train(config: Config) -> Json:
     lm = load_model(config.model, config.device, config.dtype)
     if checkpoint is None:
         generator = torch.Generator().manual_seed(config.seed)
-        soft_prompt = initial_soft_prompt(lm, config.soft_tokens, config.init, config.init_text, generator)
+        text = config.init_text or ""
+        soft_prompt = initial_soft_prompt(lm, config.soft_tokens, config.init, text, generator)
     else:
         soft_prompt = load_soft_prompt(checkpoint)
     policy = SoftPromptPolicy(lm, soft_prompt, chat_template=config.chat_template, max_new_tokens=longest)

@@ -104,7 +104,8 @@ class SupervisedRound:
         self.config, self.policy, self.learner = config, policy, learner
         self.before, self.after = Lanes(config), Lanes(config)
         self.scout = Lanes(config) if policy.foresees else None
-        self.waiting: list[tuple[Update, Scored, Scored]] = []
+        self.last: tuple[Update, Scored, Sequence[str]] | None = None  # not yet scored again
+        self.waiting: list[tuple[Update, Scored, Scored]] = []  # not yet decoded
         self.results: list[RoundResult] = []
 
     def play(self) -> Update:
@@ -113,19 +114,21 @@ class SupervisedRound:
         if self.scout is None:
             questions = self.before.questions
             rewards, told = self.before.answer(_texts(policy.act(questions)))
-            update = self._learn(questions, self._targets(told))[0]
+            update = self._step(policy.score(questions, self._targets(told)))
             self._note(update, rewards, self.after.answer(_texts(policy.act(questions)))[0])
             return update
         questions = self.scout.questions
         targets = self._targets(self.scout.answer([""] * len(questions))[1])
-        update, scored = self._learn(questions, targets)
-        with torch.no_grad():
-            again = policy.score(questions, targets, keep_contexts=True)
-        self.waiting.append((update, scored, again))
+        scored = policy.score(questions, targets, keep_contexts=True)
+        self._score_again()  # with the soft prompt that this round begins with, whose keys and values are still there
+        update = self._step(scored)
+        self.last = update, scored._replace(logprobs=scored.logprobs.detach()), questions
         return update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
         """Decode what has to be decoded, once enough has come together."""
+        if everything:
+            self._score_again()
         rows = sum(len(scored.completions) + len(again.completions) for _, scored, again in self.waiting)
         if rows >= SETTLE_ROWS or (everything and rows):
             said = self.policy.greedy_answers(*(scored for _, *pair in self.waiting for scored in pair))
@@ -135,10 +138,17 @@ class SupervisedRound:
         results, self.results = self.results, []
         return results
 
-    def _learn(self, questions: Sequence[str], targets: Sequence[tuple[int, ...]]) -> tuple[Update, Scored]:
-        scored = self.policy.score(questions, targets, keep_contexts=self.policy.foresees)
-        update = self.learner.step(weighted_completions(scored, per_token(scored), len(targets)))
-        return update, scored._replace(logprobs=scored.logprobs.detach())
+    def _step(self, scored: Scored) -> Update:
+        return self.learner.step(weighted_completions(scored, per_token(scored), len(scored.completions)))
+
+    @torch.no_grad()
+    def _score_again(self) -> None:
+        """Score the last round's targets with what was learnt from them."""
+        if self.last is not None:
+            update, scored, questions = self.last
+            again = self.policy.score(questions, scored.completions, keep_contexts=True)
+            self.waiting.append((update, scored, again))
+            self.last = None
 
     def _targets(self, told: Info) -> list[tuple[int, ...]]:
         texts = told["solution" if self.config.target == "solution" else "gold_answer"]
