@@ -1,6 +1,7 @@
 """The environment: it asks a question, scores the answer, pays, and shows the gold answer."""
 
 import string
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -67,9 +68,11 @@ class ReasoningArenaEnv(gym.Env[str, str]):
         was read, or None) and ``correct``; at the episode's end also ``gold_answer`` and ``solution``.
 
     Args:
-        tasks: names of tasks, mixed evenly.
+        tasks: names of tasks.
         difficulty: 1 to 5, or a ``(low, high)`` pair drawn from uniformly.
         split: "train", "validation" or "test"; disjoint by the problems' content.
+        weights: how often each of the tasks is asked, in any unit; evenly if None.
+        held_out_phrasings: ask in the words that are kept out of all other problems, in every split.
         max_attempts: how many answers an episode allows.
         correct_reward: paid for a right answer.
         incorrect_reward: paid for a wrong one.
@@ -90,9 +93,11 @@ class ReasoningArenaEnv(gym.Env[str, str]):
         correct_reward: float = 1.0,
         incorrect_reward: float = -1.0,
         render_mode: str | None = None,
+        weights: Sequence[float] | None = None,
+        held_out_phrasings: bool = False,
     ) -> None:
         check_options(max_attempts, correct_reward, incorrect_reward, render_mode)
-        self.source = ProblemSource(tasks, difficulty, split)
+        self.source = ProblemSource(tasks, difficulty, split, weights, held_out_phrasings)
         self.max_attempts = max_attempts
         self.correct_reward = float(correct_reward)
         self.incorrect_reward = float(incorrect_reward)
@@ -105,12 +110,22 @@ class ReasoningArenaEnv(gym.Env[str, str]):
         self._transcript = ""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, Info]:
-        """Ask a new question. Equal seeds give equal sequences of questions."""
+        """Ask a new question. Equal seeds give equal sequences of questions.
+
+        Args:
+            seed: begins a new sequence; None goes on with the one there is.
+            options: ``{"difficulty": 3}`` or ``{"difficulty": {task: level, …}}`` asks this one question at another
+                difficulty than the environment's own.
+
+        Raises:
+            ArenaError: the difficulty is not allowed.
+        """
+        levels = self.source.levels(options["difficulty"]) if options and "difficulty" in options else None
         super().reset(seed=seed)
         generator = self.np_random
         if seed is not None or generator is not self._seeded_by:
             self._rng, self._seeded_by = problem_rng(generator), generator
-        self._episode = Episode(self.source.draw(self._rng), self.max_attempts)
+        self._episode = Episode(self.source.draw(self._rng, levels), self.max_attempts)
         if self.render_mode is not None:
             self._show(f"[{self._episode.problem.task}] {self._episode.observation}")
         return self._episode.observation, self._episode.info()

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple, get_args
 
-AnswerType = Literal["integer", "choice", "name", "yes_no"]
+AnswerType = Literal["integer", "rational", "choice", "name", "yes_no", "word", "list", "set", "summary", "expression"]
 ANSWER_TYPES: tuple[AnswerType, ...] = get_args(AnswerType)
 
 
@@ -15,6 +15,8 @@ class Posed(NamedTuple):
         answer_type: how an answer is read from free text.
         candidates: the closed set of answers that the question allows, or ``()`` where it is open.
         solution: a short worked solution that ends in the answer.
+        items: what the answer of a set, a summary or a list of words is made of, right and wrong ones; for an
+            expression, the pairs of inputs and output that it has to fit.
     """
 
     question: str
@@ -22,6 +24,7 @@ class Posed(NamedTuple):
     answer_type: AnswerType
     candidates: tuple[str, ...]
     solution: str
+    items: tuple[str, ...] = ()
 
 
 class Problem(NamedTuple):

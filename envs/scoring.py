@@ -8,16 +8,23 @@ is linear in its length.
 How an answer is found: every value of the expected type is located. If a conclusion mark (``answer``, ``so``, ``=``
     …) stands before the last value, only what follows the last such mark counts; otherwise all of the text does. What
     counts must hold exactly one distinct value, and nothing that takes it back. Two statements of the form ``Answer:
-    …`` must agree.
+    …`` must agree. Of a list the values that count are its items, in their order; of a set its items in any order; of
+    a summary every fact that the text names, which must have no more words than it may.
 """
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import zip_longest
 from typing import NamedTuple
 
+from reasoning_arena.envs.expression import NoExpression, fits, symbols
 from reasoning_arena.envs.problem import Posed
 
 MAX_DIGITS = 30  # longer numbers are no answer to any question of the suite
+NOTHING = "none"  # the empty set
+WORDS_PER_FACT = 4  # a longer summary is none
 
 
 class Verdict(NamedTuple):
@@ -42,7 +49,10 @@ class Found(NamedTuple):
 
 _STATED = r"\banswer(?:s|ed)?\b(?:\s+is\b|\s*[:=])?|\\boxed\b|####"
 _STATEMENTS = re.compile(_STATED, re.I)
-_CONCLUSIONS = re.compile(_STATED + r"|\b(?:so|thus|hence|therefore|in total|altogether|finally)\b|=", re.I)
+_CONCLUDED = _STATED + r"|\b(?:so|thus|hence|therefore|in total|altogether|finally)\b|="
+_MARKS = re.compile(_CONCLUDED, re.I)
+_WORD_MARKS = re.compile(_CONCLUDED + r"|\bis\b|:", re.I)
+_EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|expression)\b|:", re.I)
 _TAKEN_BACK = re.compile(
     r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either)\b|n['’]t\b",
     re.I,
@@ -68,68 +78,156 @@ _NUMBER_WORDS = re.compile(
     rf"\b(?:(minus|negative)\s+)?(?:({'|'.join(_TENS)})[-\s]({'|'.join(_UNITS[1:10])})|({'|'.join(_TENS + _UNITS)}))\b",
     re.I,
 )
+_INTRODUCTION = re.compile(r"^\s*(?:the )?(?:final )?answer(?: is|:)\s*", re.I)
 _FRACTION_IS_ZERO = re.compile(r"\.0+\.?")
+_DECIMALS = re.compile(r"(?:\.\d+)?", re.ASCII)
+_DENOMINATOR = re.compile(r"0*[1-9]\d*", re.ASCII)
+_LATEX_FRACTION = re.compile(r"\\[dt]?frac\s?\{(\d{1,15})\}\{(\d{1,15})\}", re.ASCII)
+_LIST_ITEMS = re.compile(r"[-−+]?[\w./%^]+")
+_SIGNED_INTEGER = re.compile(rf"[-−+]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
 _YES_NO = re.compile(r"\b(yes|no)\b", re.I)
-_WORDS = re.compile(r"\w+")
+_NOTHING = re.compile(r"\b(?:none|nobody|nothing|empty)\b", re.I)
+_WORDS = re.compile(r"\d+(?:[.,]\d+)+|\w+")
+_ASCII_WORDS = re.compile(r"[a-z0-9]+", re.I | re.ASCII)
 
 
-def extract(text: str, answer_type: str, candidates: tuple[str, ...] = ()) -> str | None:
+def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items: tuple[str, ...] = ()) -> str | None:
     """The one answer of that type that a text commits to, in canonical form, or None.
 
     Args:
         text: any string at all.
         answer_type: one of ``ANSWER_TYPES``.
         candidates: for "choice" and "name", what may be answered.
+        items: for "set", "summary" and "list", what may be in it; a list without them is one of integers.
     """
-    if answer_type == "integer":
-        if text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:  # the usual case, and the fast one
-            return str(int(text))
-        found = _integers(text)
-    elif answer_type == "yes_no":
-        found = [Found(match[0].lower(), match.start(), match.end()) for match in _YES_NO.finditer(text)]
-    else:
-        if text in candidates:
-            return text
-        found = _named(text, candidates)
+    # The usual cases, and the fast ones.
+    if text in candidates:
+        return text
+    if answer_type == "integer" and text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
+        return str(int(text))
+    if answer_type == "expression":
+        return _expression(text)
+    if answer_type == "text":  # of which nothing is known: the whole of it, but for how it is introduced and spaced
+        return " ".join(_INTRODUCTION.sub("", text, count=1).split()) or None
+    found = _found(text, answer_type, candidates, items)
     if not found:
         return None
 
     starts = [one.start for one in found]
-    begin = 0
-    for mark in _CONCLUSIONS.finditer(text):
-        if mark.end() <= starts[-1]:
-            begin = mark.end()
-    final = found[bisect_right(starts, begin - 1) :]
-    value = final[0].value
-    if any(one.value != value for one in final):
+    marks = [] if answer_type == "summary" else [*(_WORD_MARKS if answer_type == "word" else _MARKS).finditer(text)]
+    begin = max((mark.end() for mark in marks if mark.end() <= starts[-1]), default=0)
+    value = _together(found[bisect_right(starts, begin - 1) :], answer_type)
+    if value is None:
         return None
     if answer_type != "yes_no" and _TAKEN_BACK.search(text, begin):
         return None
-    if answer_type == "integer" and _HEDGED.search(text, begin):
+    if answer_type in ("integer", "rational") and _HEDGED.search(text, begin):
         return None
-    for mark in _STATEMENTS.finditer(text):  # an answer that was stated before must be the same
-        after = bisect_right(starts, mark.end() - 1)
-        if after < len(found) and found[after].value != value:
-            return None
+    if answer_type != "summary" and _contradicted(text, found, marks, answer_type, value):
+        return None
     return value
 
 
 def score(text: str, posed: Posed) -> Verdict:
     """What the text answers to the question, and whether it is right."""
-    answer = extract(text, posed.answer_type, posed.candidates)
+    answer = extract(text, posed.answer_type, posed.candidates, posed.items)
+    if answer is None:
+        return Verdict(None, False)
+    if posed.answer_type == "expression":
+        return Verdict(answer, fits(symbols(answer), posed.items))
+    if posed.answer_type == "summary":
+        facts = posed.answer.count(", ") + 1
+        return Verdict(answer, answer == posed.answer and len(text.split()) <= WORDS_PER_FACT * facts)
+    if posed.answer_type == "text":
+        return Verdict(answer, answer == " ".join(posed.answer.split()))
     return Verdict(answer, answer == posed.answer)
 
 
-def _integers(text: str) -> list[Found]:
-    """All numbers of a text; words count where there are no digits."""
+def _found(text: str, answer_type: str, candidates: tuple[str, ...], items: tuple[str, ...]) -> list[Found]:
+    """Every value of the type that a text holds; of a set or a list, every item."""
+    if answer_type == "integer":
+        return _numbers(text, _whole)
+    if answer_type == "rational":
+        return _numbers(text, _fraction)
+    if answer_type == "yes_no":
+        return [Found(match[0].lower(), match.start(), match.end()) for match in _YES_NO.finditer(text)]
+    if answer_type == "word":
+        return [Found(match[0].lower(), match.start(), match.end()) for match in _ASCII_WORDS.finditer(text)]
+    if answer_type == "list" and not items:
+        return _listed_integers(text)
+    named = _named(text, candidates or items)
+    if answer_type == "set":
+        named += [Found(NOTHING, match.start(), match.end()) for match in _NOTHING.finditer(text)]
+        named.sort(key=lambda one: one.start)
+    return named
+
+
+def _together(final: list[Found], answer_type: str) -> str | None:
+    """The answer that the values which count make together."""
+    values = [one.value for one in final if one.value is not None]
+    if len(values) < len(final):
+        return None
+    if answer_type == "list":
+        return ", ".join(values)
+    if answer_type in ("set", "summary"):
+        different = sorted(set(values))
+        return None if NOTHING in different and len(different) > 1 else ", ".join(different)
+    return values[0] if len(set(values)) == 1 else None
+
+
+def _contradicted(text: str, found: list[Found], marks: list[re.Match[str]], answer_type: str, value: str) -> bool:
+    """Whether an answer that was stated before, up to the next mark, is another one."""
+    starts = [one.start for one in found]
+    for mark, following in zip_longest(marks, marks[1:]):
+        if _STATEMENTS.match(mark[0]) is None:
+            continue
+        begin = bisect_right(starts, mark.end() - 1)
+        if answer_type in ("list", "set"):
+            end = len(found) if following is None else bisect_right(starts, following.start() - 1)
+        else:
+            end = begin + 1
+        stated = found[begin:end]
+        if stated and _together(stated, answer_type) != value:
+            return True
+    return False
+
+
+def _expression(text: str) -> str | None:
+    """The expression that a text is, or ends in, behind the last mark."""
+    marks = list(_EXPRESSION_MARKS.finditer(text))
+    tail = text[marks[-1].end() :] if marks else text
+    try:
+        return " ".join(symbols(tail.strip(" \t\r\n$`*.{}[]"))) or None
+    except NoExpression:
+        return None
+
+
+def _whole(digits: str, rest: str) -> str | None:
+    """An integer in canonical form, written as one or with a fraction of zero."""
+    return str(int(digits)) if not rest or _FRACTION_IS_ZERO.fullmatch(rest) else None
+
+
+def _fraction(digits: str, rest: str) -> str | None:
+    """A rational number in lowest terms, written as an integer, a decimal or a fraction."""
+    rest = rest.rstrip(".,")
+    if not rest or rest[0] == ".":
+        return str(Fraction(digits + rest)) if _DECIMALS.fullmatch(rest) else None
+    denominator = rest[1:]
+    return (
+        str(Fraction(int(digits), int(denominator))) if rest[0] == "/" and _DENOMINATOR.fullmatch(denominator) else None
+    )
+
+
+def _numbers(text: str, read: Callable[[str, str], str | None]) -> list[Found]:
+    r"""All numbers of a text; words count where there are no digits, and ``\frac{7}{2}`` is ``7/2``."""
+    if "\\" in text:
+        text = _LATEX_FRACTION.sub(lambda match: f"{match[1]}/{match[2]}".ljust(len(match[0])), text)
     found = []
     for match in _NUMBERS.finditer(text):
         digits, rest = match["whole"].replace(",", ""), match["rest"] or ""
-        whole = not match["after"] and (not rest or _FRACTION_IS_ZERO.fullmatch(rest) is not None)
-        value = None
-        if whole and len(digits) <= MAX_DIGITS:
-            number = int(digits)
-            value = str(-number if match["sign"] in ("-", "−") else number)
+        value = read(digits, rest) if not match["after"] and len(digits) + len(rest) <= MAX_DIGITS else None
+        if value is not None and value != "0" and match["sign"] in ("-", "−"):
+            value = f"-{value}"
         found.append(Found(value, match.start(), match.end()))
     if found or any(character.isdigit() for character in text):
         return found
@@ -137,6 +235,17 @@ def _integers(text: str) -> list[Found]:
         minus, tens, unit, single = match.groups()
         number = _WORD_VALUES[single.lower()] if single else _WORD_VALUES[tens.lower()] + _WORD_VALUES[unit.lower()]
         found.append(Found(str(-number if minus else number), match.start(), match.end()))
+    return found
+
+
+def _listed_integers(text: str) -> list[Found]:
+    """Integers in a row, with or without blanks between them; an item that is another number is None."""
+    found = []
+    for match in _LIST_ITEMS.finditer(text):
+        item = match[0].rstrip(".")
+        if any(character.isdigit() for character in item):
+            whole = _SIGNED_INTEGER.fullmatch(item)
+            found.append(Found(str(int(item.replace("−", "-"))) if whole else None, match.start(), match.end()))
     return found
 
 

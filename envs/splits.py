@@ -4,8 +4,11 @@ Whatever the seed, the worker, the mixture or the difficulty, a given content al
 nothing that is trained on can appear in a test.
 """
 
-from collections.abc import Iterator
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Literal, get_args
 
 from reasoning_arena.envs.errors import ArenaError
@@ -48,7 +51,7 @@ def draw_problem(task: Task, rng: Rng, difficulty: int, split: Split, *, held_ou
         digest = content_digest(task.name, task.content(facts))
         if _SPLIT_OF_BYTE[digest[0]] == split:
             last = task.phrasings - 1
-            posed = task.pose(facts, rng, last if held_out_phrasing else rng.below(last))
+            posed = task.pose(facts, rng, last if held_out_phrasing or not last else rng.below(last))
             return Problem(posed, task.name, difficulty, f"{task.name}-{digest.hex()}")
     raise ArenaError(f"split {split!r} of task {task.name!r} at difficulty {difficulty} is empty")
 
@@ -57,32 +60,78 @@ class ProblemSource:
     """What problems to draw: the validated answer to which tasks, how hard, from which split.
 
     Args:
-        tasks: names of tasks, mixed evenly.
+        tasks: names of tasks.
         difficulty: 1 to 5, or a ``(low, high)`` pair drawn from uniformly.
         split: "train", "validation" or "test".
+        weights: how often each task is asked, in any unit; evenly if None.
+        held_out_phrasings: put every question in the words that no other problem uses.
 
     Raises:
         ArenaError: any of them is not allowed.
     """
 
-    def __init__(self, tasks: str | tuple[str, ...], difficulty: int | tuple[int, int], split: str) -> None:
+    def __init__(
+        self,
+        tasks: str | tuple[str, ...],
+        difficulty: int | tuple[int, int],
+        split: str,
+        weights: Sequence[float] | None = None,
+        held_out_phrasings: bool = False,
+    ) -> None:
         self.tasks = get_tasks(tasks)
         self.low, self.high = _difficulty_range(difficulty)
         if split not in SPLITS:
             raise ArenaError(f"unknown split {split!r}; allowed are {', '.join(SPLITS)}")
         self.split: Split = split
+        self.shares = None if weights is None else _cumulative(weights, len(self.tasks))
+        single = [task.name for task in self.tasks if task.phrasings == 1]
+        if held_out_phrasings and single:
+            raise ArenaError(f"held_out_phrasings is not allowed: {', '.join(single)} has one phrasing only")
+        self.held_out_phrasings = held_out_phrasings
 
-    def draw(self, rng: Rng) -> Problem:
-        """The next problem of the stream that ``rng`` makes."""
-        task = rng.pick(self.tasks)
-        level = self.low if self.low == self.high else rng.between(self.low, self.high)
-        return draw_problem(task, rng, level, self.split)
+    def draw(self, rng: Rng, levels: Mapping[str, int] | None = None) -> Problem:
+        """The next problem of the stream that ``rng`` makes.
+
+        Args:
+            rng: the stream.
+            levels: the difficulty of each task by its name, instead of the source's own.
+        """
+        task = rng.pick(self.tasks) if self.shares is None else self.tasks[bisect_right(self.shares, rng.random())]
+        if levels is not None:
+            level = levels[task.name]
+        else:
+            level = self.low if self.low == self.high else rng.between(self.low, self.high)
+        return draw_problem(task, rng, level, self.split, held_out_phrasing=self.held_out_phrasings)
+
+    def levels(self, difficulty: object) -> dict[str, int] | None:
+        """A difficulty for each task, from one for all of them or a mapping by task; None for the source's own.
+
+        Raises:
+            ArenaError: it is no such thing.
+        """
+        if difficulty is None:
+            return None
+        names = [task.name for task in self.tasks]
+        given = dict(difficulty) if isinstance(difficulty, Mapping) else dict.fromkeys(names, difficulty)
+        if sorted(given) != sorted(names):
+            raise ArenaError(f"difficulty {difficulty!r} must name each of {', '.join(names)}")
+        return {name: _difficulty_range(level)[0] for name, level in given.items()}
 
     def stream(self, seed: int) -> Iterator[Problem]:
         """All problems of one seed, without end."""
         rng = Rng(seed)
         while True:
             yield self.draw(rng)
+
+
+def _cumulative(weights: Sequence[float], n: int) -> tuple[float, ...]:
+    """Where each task's share of the unit interval ends, for all but the last one."""
+    values = list(weights)
+    numbers = all(isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in values)
+    if len(values) != n or not numbers or not sum(values):
+        raise ArenaError(f"weights {weights!r} are not allowed; give {n} numbers of at least 0, one for each task")
+    total = sum(values)
+    return tuple(part / total for part in accumulate(values))[:-1]
 
 
 def _difficulty_range(difficulty: int | tuple[int, int]) -> tuple[int, int]:

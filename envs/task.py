@@ -22,11 +22,14 @@ class Task(ABC):
 
     Attributes:
         name: how users name the task.
-        phrasings: how many ways there are to put a question; the last one is held out of training.
+        phrasings: how many ways there are to put a question; the last one is held out of training, where there are
+            several.
+        certified: whether ``solve`` proves the gold answers.
     """
 
     name: ClassVar[str]
     phrasings: ClassVar[int]
+    certified: ClassVar[bool] = True
 
     @abstractmethod
     def facts(self, rng: Rng, difficulty: int) -> Any:
@@ -71,8 +74,16 @@ def get_task(name: str) -> Task:
     Raises:
         ArenaError: there is none.
     """
+    family, _, dataset = str(name).partition(":")
+    if family == "reasoning_gym" and dataset:
+        from reasoning_arena.envs.tasks.reasoning_gym import ReasoningGym
+
+        return ReasoningGym(dataset)
     if name not in REGISTRY:
-        raise ArenaError(f"unknown task {name!r}; allowed are {', '.join(REGISTRY)}")
+        raise ArenaError(
+            f"unknown task {name!r}; allowed are {', '.join(REGISTRY)}, and reasoning_gym:NAME for a data set of "
+            "that package"
+        )
     module, class_name = REGISTRY[name].split(":")
     task: Task = getattr(import_module(module), class_name)()
     return task

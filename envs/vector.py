@@ -28,13 +28,15 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
 
     Args:
         num_envs: the number of lanes.
-        tasks: names of tasks, mixed evenly.
+        tasks: names of tasks.
         difficulty: 1 to 5, or a ``(low, high)`` pair drawn from uniformly.
         split: "train", "validation" or "test".
         max_attempts: how many answers an episode allows.
         correct_reward: paid for a right answer.
         incorrect_reward: paid for a wrong one.
         render_mode: "ansi" to have ``render`` return each lane's question, else None.
+        weights: how often each of the tasks is asked, in any unit; evenly if None.
+        held_out_phrasings: ask in the words that are kept out of all other problems.
 
     Raises:
         ArenaError: an argument is not allowed.
@@ -56,11 +58,13 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         correct_reward: float = 1.0,
         incorrect_reward: float = -1.0,
         render_mode: str | None = None,
+        weights: Sequence[float] | None = None,
+        held_out_phrasings: bool = False,
     ) -> None:
         if num_envs < 1:
             raise ArenaError(f"num_envs {num_envs!r} is not allowed; give an integer of at least 1")
         check_options(max_attempts, correct_reward, incorrect_reward, render_mode)
-        self.source = ProblemSource(tasks, difficulty, split)
+        self.source = ProblemSource(tasks, difficulty, split, weights, held_out_phrasings)
         self.max_attempts = max_attempts
         self.rewards_of = (float(incorrect_reward), float(correct_reward))
         self.render_mode = render_mode

@@ -23,13 +23,13 @@ Kim has 7 pens and finds 5. How many pens does Kim have?
 Answer: 7 + 5 = 12
 
 Tom has the pen. Lea has the cup. Kim has the rest, pen, cup or key. Who has the cup?
-Answer: Tom: pen, Lea: cup, Kim: key, so cup: Lea
+Answer: pen: Tom, cup: Lea, key: Kim, so cup: Lea
 
 Oslo is colder than Rome. Rome is colder than Cairo. Which is the warmest?
 Answer: coldest: Oslo, second: Rome, warmest: Cairo, so warmest: Cairo
 
 81, 84, 87, 90
-Answer: 90 + 3 = 93
+Answer: 81, 84, 87, 90, 93, so 93
 
 """
 SHORT_EXAMPLES = """\
@@ -46,11 +46,11 @@ Answer: Lea has the cup
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
     "supervised": {
-        "episodes": 1500,
+        "episodes": 720,
         "batch_size": 4,
-        "eval_interval": 300,
+        "eval_interval": 180,
         "lr": 0.2,
-        "max_new_tokens": 24,
+        "max_new_tokens": 56,
         "init_text": WORKED_EXAMPLES,
     },
     "reward": {
@@ -74,11 +74,11 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (by default 1500 supervised, 800 from reward)."""
+    """Questions to learn from (by default 720 supervised, 800 from reward)."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (300, or 160 from reward)."""
+    """Episodes from one evaluation to the next (180, or 160 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     eval_split: Literal["validation", "test"] = "test"
@@ -104,7 +104,7 @@ class Config:
     temperature: float = 0.6
     """At which those answers are sampled."""
     max_new_tokens: int | None = None
-    """The longest answer, in tokens (24, or 12 from reward)."""
+    """The longest answer, in tokens (56, or 12 from reward)."""
     chat_template: bool = False
     """Put questions through the tokenizer's chat template, where it has one, instead of "question, Answer:"."""
     seed: int = 0

@@ -19,11 +19,10 @@ from reasoning_arena.envs.task import Task
 
 
 class Facts(NamedTuple):
-    """The numbers shown, the next one, and how it follows."""
+    """The numbers shown, and the next one."""
 
     terms: tuple[int, ...]
     answer: int
-    reason: str
 
 
 class Sequence(Task):
@@ -56,7 +55,8 @@ class Sequence(Task):
             f"{terms}, ? Which number replaces the question mark?",
             f"A list of numbers follows one rule: {terms}. Give the number after the last one.",
         )[phrasing]
-        return Posed(question, str(facts.answer), "integer", (), f"{facts.reason} = {facts.answer}")
+        # A language model that has the numbers before it continues them better than it adds a step to the last one.
+        return Posed(question, str(facts.answer), "integer", (), f"{terms}, {facts.answer}, so {facts.answer}")
 
     def solve(self, question: str) -> set[str]:
         """Fit every declared rule to the numbers shown."""
@@ -66,18 +66,14 @@ class Sequence(Task):
         return {str(value) for value in _continuations(x)}
 
 
-def _signed(step: int) -> str:
-    return f"+ {step}" if step >= 0 else f"- {-step}"
-
-
 def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
     """Some terms and the next one, all from 1 to ``most``, rising or falling by a constant."""
     step = rng.between(low, high)
     first = rng.between(1, most - shown * step)
     numbers = tuple(range(first, first + step * (shown + 1), step))
     if rng.random() < 0.5:
-        numbers, step = numbers[::-1], -step
-    return Facts(numbers[:-1], numbers[-1], f"{numbers[-2]} {_signed(step)}")
+        numbers = numbers[::-1]
+    return Facts(numbers[:-1], numbers[-1])
 
 
 def _small_steps(rng: Rng) -> Facts:
@@ -93,7 +89,7 @@ def _factor(rng: Rng) -> Facts:
     terms = [rng.between(1, 60)]
     for _ in range(4):
         terms.append(terms[-1] * factor)
-    return Facts(tuple(terms), terms[-1] * factor, f"{terms[-1]} * {factor}")
+    return Facts(tuple(terms), terms[-1] * factor)
 
 
 def _two_steps(rng: Rng) -> Facts:
@@ -104,7 +100,7 @@ def _two_steps(rng: Rng) -> Facts:
     terms = [rng.between(1, 60)]
     for i in range(5):
         terms.append(terms[-1] + (a, b)[i % 2])
-    return Facts(tuple(terms), terms[-1] + b, f"{terms[-1]} {_signed(b)}")
+    return Facts(tuple(terms), terms[-1] + b)
 
 
 def _growing(rng: Rng, sign: int) -> Facts:
@@ -112,8 +108,7 @@ def _growing(rng: Rng, sign: int) -> Facts:
     terms = [start if sign > 0 else start + 5 * step + 15 * growth]
     for i in range(4):
         terms.append(terms[-1] + sign * (step + i * growth))
-    last = sign * (step + 4 * growth)
-    return Facts(tuple(terms), terms[-1] + last, f"{terms[-1]} {_signed(last)}")
+    return Facts(tuple(terms), terms[-1] + sign * (step + 4 * growth))
 
 
 def _growing_step(rng: Rng) -> Facts:
@@ -128,7 +123,7 @@ def _sum_of_two(rng: Rng) -> Facts:
     terms = [rng.between(1, 40), rng.between(1, 40)]
     for _ in range(4):
         terms.append(terms[-2] + terms[-1])
-    return Facts(tuple(terms), terms[-2] + terms[-1], f"{terms[-2]} + {terms[-1]}")
+    return Facts(tuple(terms), terms[-2] + terms[-1])
 
 
 def _interleaved(rng: Rng) -> Facts:
@@ -136,7 +131,7 @@ def _interleaved(rng: Rng) -> Facts:
     a = rng.between(1, 12)
     b = (a + rng.between(1, 11) - 1) % 12 + 1  # any step of 1 to 12 but a, which would repeat two steps
     terms = tuple(number for i in range(3) for number in (p + a * i, q + b * i))
-    return Facts(terms, p + 3 * a, f"{p + 2 * a} + {a}")
+    return Facts(terms, p + 3 * a)
 
 
 def _factor_and_step(rng: Rng) -> Facts:
@@ -146,8 +141,7 @@ def _factor_and_step(rng: Rng) -> Facts:
     terms = [rng.between(21, 60)]
     for _ in range(4):
         terms.append(terms[-1] * factor + step)
-    answer = terms[-1] * factor + step
-    return Facts(tuple(terms), answer, f"{terms[-1]} * {factor} {_signed(step)}")
+    return Facts(tuple(terms), terms[-1] * factor + step)
 
 
 def _continuations(x: list[int]) -> set[int]:

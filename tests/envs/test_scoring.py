@@ -1,11 +1,13 @@
 """Scoring: tolerant of form, strict on content, and safe with any text."""
 
 import time
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reasoning_arena.envs.scoring import extract
+from reasoning_arena.envs.problem import ANSWER_TYPES, Posed
+from reasoning_arena.envs.scoring import extract, score
 
 NAMES = ("Alice", "Bob", "Carol")
 RIGHT = [
@@ -78,10 +80,132 @@ def test_yes_and_no(text: str, value: str | None) -> None:
     assert extract(text, "yes_no", ("yes", "no")) == value
 
 
-@given(st.text(st.characters(), max_size=400), st.sampled_from(["integer", "name", "choice", "yes_no"]))
+RATIONALS = [
+    "7/2",
+    "3.5",
+    "3.50",
+    "$3.50",
+    "Answer: 7/2.",
+    "14/4",
+    r"\frac{7}{2}",
+    r"\boxed{\frac{7}{2}}",
+    "so it makes 3.5 parts",
+    "7 / 2 = 3.5",
+    "21/6 = 7/2",
+]
+NOT_RATIONALS = [
+    "7",
+    "2/7",
+    "-7/2",
+    "7/0",
+    "3.5.1",
+    "7/2/1",
+    "3 1/2",
+    "about 3.5",
+    "3.5 or 4",
+    "7 / 2",
+    "3.5e0",
+    "35%",
+    "3,5",
+    "",
+    "3.51",
+    "7/2x",
+]
+
+
+@pytest.mark.parametrize("text", RATIONALS)
+def test_forms_of_a_rational(text: str) -> None:
+    assert extract(text, "rational") == "7/2"
+
+
+@pytest.mark.parametrize("text", NOT_RATIONALS)
+def test_what_is_no_seven_halves(text: str) -> None:
+    assert extract(text, "rational") != "7/2"
+
+
+@given(st.fractions(-(10**9), 10**9, max_denominator=1000))
+def test_every_fraction_is_read_back(number: Fraction) -> None:
+    assert extract(str(number), "rational") == str(number)
+    assert extract(f"that makes {3 * number.numerator}/{3 * number.denominator} of them", "rational") == str(number)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3, 1, 2", "3, 1, 2"), ("[3,1,2]", "3, 1, 2"), ("3 1 2", "3, 1, 2"), ("Answer: 3, 1 and 2.", "3, 1, 2"), ("1, 2, 3, so 3, 1, 2", "3, 1, 2"),
+        ("-3, +1", "-3, 1"), ("3, 1.5, 2", None), ("3, x1, 2", None), ("", None), ("Answer: 1, 2. Answer: 2, 1", None), ("not 3, 1, 2", None), ("7", "7"),
+    ],
+)  # fmt: skip
+def test_lists_of_integers(text: str, value: str | None) -> None:
+    assert extract(text, "list") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Carol and Alice", "Alice, Carol"), ("{Alice, Carol}", "Alice, Carol"), ("Answer: Carol, alice, Carol.", "Alice, Carol"), ("none", "none"),
+        ("Nobody.", "none"), ("none, Alice", None), ("not Alice", None), ("Alice, Bob and Carol, so Bob", "Bob"), ("Dave", None), ("", None),
+        ("Answer: Alice. Answer: Bob", None), ("neither Bob nor Alice", None),
+    ],
+)  # fmt: skip
+def test_sets(text: str, value: str | None) -> None:
+    assert extract(text, "set", (), NAMES) == value
+
+
+def test_lists_of_words_keep_their_order() -> None:
+    assert extract("Carol, then Alice", "list", (), NAMES) == "Carol, Alice"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("olleh", "olleh"), ("OLLEH.", "olleh"), ('"olleh"', "olleh"), ("Answer: **olleh**", "olleh"), ("The reversed word is olleh", "olleh"),
+        ("hello, olleh", None), ("hello reversed: olleh, so olleh", "olleh"), ("o l l e h", None), ("", None), ("not olleh", None), ("so", "so"),
+    ],
+)  # fmt: skip
+def test_words(text: str, value: str | None) -> None:
+    assert extract(text, "word") == value
+
+
+SUMMARY = Posed("…", "Lima, Nina, drum", "summary", (), "", ("9", "Lima", "Nina", "Oslo", "Paul", "drum"))
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("Nina bought a drum in Lima.", True), ("drum Lima Nina", True), ("Nina bought a drum.", False), ("Nina bought a drum in Lima for 9.", False),
+        ("Nina or Paul bought a drum in Lima.", False), ("Nina did not buy a drum in Lima.", False), ("Nina bought a drum in Lima" + " yes" * 7, False),
+        ("9 Lima Nina Oslo Paul drum", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_summary_names_the_facts_and_nothing_else_in_few_words(text: str, right: bool) -> None:
+    assert score(text, SUMMARY).correct == right
+
+
+CODE = Posed("…", "3 * x + 1", "expression", (), "", ("0 -> 1", "2 -> 7", "-1 -> -2"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3 * x + 1", "3x+1", "1+3*x", "x + x + x + 1", "f(x) = 3x + 1", "Answer: 3*x + 1.", "`3 * x + 1`", "$3x + 1$", "3(x+1) - 2", "1 - -3 * x", "The expression is 3·x + 1", "Each is 3 more, so 3 * x + 1"],
+)  # fmt: skip
+def test_expressions_that_fit(text: str) -> None:
+    assert score(text, CODE).correct
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3 * x", "7", "", "x", "3 * y + 1", "3 * x + 1)", "(3 * x + 1", "3 x 1", "x3 + 1", "3 ** x", "__import__('os')", "3 * x + 1 or 2", "lambda: 1", "3 * x + 1 # yes", "(" * 5000, "x" * 100_000, "1 +" * 40 + "1", "9999999 * x", "3 * x + + 1 *", "x x x", "3 * x + 1; 2", "if x == 0 then 1", "9" * 6 + "*9" * 20],
+)  # fmt: skip
+def test_what_is_no_expression_that_fits(text: str) -> None:
+    assert not score(text, CODE).correct
+
+
+@given(st.text(st.characters(), max_size=400), st.sampled_from(ANSWER_TYPES))
 def test_any_text_is_read_without_error(text: str, kind: str) -> None:
-    value = extract(text, kind, NAMES)
-    assert value is None or value == extract(value, kind, NAMES)
+    candidates, items = (NAMES, ()) if kind in ("name", "choice") else ((), NAMES if kind in ("set", "summary") else ())
+    value = extract(text, kind, candidates, items)
+    assert value is None or value == extract(value, kind, candidates, items)
 
 
 @given(st.integers(-(10**12), 10**12))
@@ -104,9 +228,9 @@ def test_a_list_of_different_numbers_is_no_answer(numbers: list[int], glue: str)
 )
 def test_a_megabyte_is_read_in_linear_time(unit: str) -> None:
     def seconds(size: int) -> float:
-        text, start = unit * (size // len(unit)), time.perf_counter()
+        text, start = unit * (size // len(unit)), time.process_time()
         extract(text, "integer")
         extract(text, "name", NAMES)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     assert seconds(1_000_000) < 40 * max(seconds(100_000), 0.02)
