@@ -256,6 +256,9 @@ def _named(text: str, candidates: tuple[str, ...]) -> list[Found]:
         parts = _WORDS.findall(candidate.lower())
         if parts:
             by_first_word.setdefault(parts[0], []).append((parts, candidate))
+    lowered = text.lower()
+    if not any(word in lowered for word in by_first_word):
+        return []
     for options in by_first_word.values():
         options.sort(key=lambda option: -len(option[0]))
     words = [(match[0].lower(), match.start(), match.end()) for match in _WORDS.finditer(text)]

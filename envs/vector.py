@@ -164,18 +164,29 @@ def _stacked(infos: Sequence[Info | None]) -> Info:
     Every key is paired with a mask ``_key`` of the lanes that have it.
     """
     n = len(infos)
-    rows: dict[str, list[tuple[int, Any]]] = {}
-    for i, info in enumerate(infos):
-        if info is not None:
-            for key, value in info.items():
-                rows.setdefault(key, []).append((i, value))
+    asked = [i for i, info in enumerate(infos) if info is not None]
+    rows = [info for info in infos if info is not None]
     stacked: Info = {}
-    for key, pairs in rows.items():
-        kind = type(pairs[0][1])
-        array = np.zeros(n, kind) if kind in (int, float, bool) else np.full(n, None, object)
+    if not rows:
+        return stacked
+    keys = tuple(rows[0])
+    if len(rows) == n and all(tuple(row) == keys for row in rows):  # the usual case, and the fast one
+        everyone = np.ones(n, bool)
+        for key, column in zip(keys, zip(*(row.values() for row in rows), strict=True), strict=True):
+            stacked[key] = np.fromiter(column, _dtype(column[0]), n)
+            stacked[f"_{key}"] = everyone.copy()
+        return stacked
+    for key in dict.fromkeys(key for row in rows for key in row):
+        pairs = [(i, row[key]) for i, row in zip(asked, rows, strict=True) if key in row]
+        dtype = _dtype(pairs[0][1])
+        array = np.full(n, None, object) if dtype is object else np.zeros(n, dtype)
         mask = np.zeros(n, bool)
         for i, value in pairs:
             array[i] = value
             mask[i] = True
         stacked[key], stacked[f"_{key}"] = array, mask
     return stacked
+
+
+def _dtype(value: object) -> type:
+    return type(value) if type(value) in (int, float, bool) else object

@@ -1,0 +1,132 @@
+"""How fast problems are made and environments step, beside reasoning-gym's nearest equivalents in the same run.
+
+python -m reasoning_arena.envs.benchmark
+pip install 'reasoning-arena[reasoning-gym]'    # for the comparison
+
+Every figure is the best of several rounds: what the code takes, not what else the machine was doing.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import gymnasium as gym
+from reasoning_arena.envs.errors import ArenaError
+from reasoning_arena.envs.rng import Rng
+from reasoning_arena.envs.splits import draw_problem
+from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY, get_tasks
+
+LANES = 64
+# The data set of reasoning-gym that asks the most similar thing, where there is one.
+NEAREST = {
+    "sequence": "number_sequence",
+    "math": "gsm_symbolic",
+    "grid": "zebra_puzzles",
+    "syllogism": "syllogism",
+    "propositional": "propositional_logic",
+    "knights_knaves": "knights_knaves",
+    "family": "family_relationships",
+    "calendar": "calendar_arithmetic",
+    "counting": "leg_counting",
+    "rates": "time_intervals",
+    "program": "codeio",
+    "strings": "spell_backward",
+    "lists": "number_sorting",
+}
+
+
+def rate(work: Callable[[], object], seconds: float, rounds: int = 3) -> float:
+    """How often a second something can be done: the best of several rounds."""
+    work()
+    best = 0.0
+    for _ in range(rounds):
+        done, began = 0, time.perf_counter()
+        while (passed := time.perf_counter() - began) < seconds / rounds:
+            work()
+            done += 1
+        best = max(best, done / passed)
+    return best
+
+
+def _problems(task: str, difficulty: int, seconds: float) -> float:
+    drawn, rng = get_tasks(task)[0], Rng(0)
+
+    def work() -> None:
+        for _ in range(50):
+            draw_problem(drawn, rng, difficulty, "train")
+
+    return 50 * rate(work, seconds)
+
+
+def _theirs(dataset: str, seconds: float) -> float | None:
+    try:
+        import reasoning_gym
+    except ImportError:
+        return None
+    items: Any = reasoning_gym.create_dataset(dataset, size=2**31, seed=0)
+    numbers = count()
+    return rate(lambda: items[next(numbers)], seconds)
+
+
+def _single(seconds: float) -> float:
+    env = gym.make("ReasoningArena-v0")
+    env.reset(seed=0)
+
+    def work() -> None:
+        for _ in range(50):
+            env.reset()
+            env.step("Bob")
+
+    return 50 * rate(work, seconds)
+
+
+def _vector(seconds: float) -> float:
+    envs = gym.make_vec("ReasoningArena-v0", num_envs=LANES)
+    envs.reset(seed=0)
+    answers = ["Bob"] * LANES
+    return LANES * rate(lambda: envs.step(answers), seconds)
+
+
+def _import_seconds() -> float:
+    """What importing the environments takes in a new process, Gymnasium included: the best of five."""
+    code = "import time; t = time.perf_counter(); import reasoning_arena.envs; print(time.perf_counter() - t)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
+    return min(float(run.stdout) for run in runs)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: prints the tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reasoning_arena.envs.benchmark", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--tasks", nargs="+", default=list(REGISTRY), help="by default all of them")
+    parser.add_argument("--seconds", type=float, default=0.3, help="for each figure (default: 0.3)")
+    given = parser.parse_args(arguments)
+    try:
+        get_tasks(given.tasks)
+        if not given.seconds > 0:
+            raise ArenaError(f"--seconds {given.seconds} is not allowed; give a number above 0")
+    except ArenaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("problems/s by difficulty")
+    print(f"{'':<18}" + "".join(f"{level:>9}" for level in DIFFICULTIES) + "   reasoning-gym's nearest")
+    for task in given.tasks:
+        rates = [_problems(task, level, given.seconds) for level in DIFFICULTIES]
+        line = f"{task:<18}" + "".join(f"{one:>9,.0f}" for one in rates)
+        theirs = _theirs(NEAREST[task], given.seconds) if task in NEAREST else None
+        if theirs:
+            line += f"   {NEAREST[task]:<22}{theirs:>9,.0f}   {rates[0] / theirs:>8,.1f} ×"
+        print(line, flush=True)
+    print(f"\n{'reset and step of one environment':<40}{_single(3 * given.seconds):>9,.0f}/s")
+    print(f"{f'steps of a vector of {LANES} lanes, autoreset':<40}{_vector(3 * given.seconds):>9,.0f}/s")
+    print(f"{'import reasoning_arena.envs':<40}{_import_seconds():>9.3f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
