@@ -41,6 +41,7 @@ from transformers import DynamicCache
 
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
+LOGIT_ROWS = 512  # logits that are held at once, in rows of the vocabulary's size
 # Rows that ended are decoded on with the others until only this share still grows.
 DROP_BELOW = 0.8
 
@@ -130,14 +131,22 @@ class LanguageModel:
             index = torch.tensor(rows, device=targets.device)
             width = features.shape[1]
             own_mask, own_targets = mask[index, :width], targets[index, :width]
-            flat = self._logits(features[own_mask])  # (tokens, V): nothing behind a completion's end
-            values = -cross_entropy(flat, own_targets[own_mask], reduction="none")
+            values, likeliest = self._token_logprobs(features[own_mask], own_targets[own_mask])  # (tokens,)
             where = own_mask.nonzero()
             logprobs = logprobs.index_put((index[where[:, 0]], where[:, 1]), values)
-            greedy[index[where[:, 0]], where[:, 1]] = flat.argmax(-1)
+            greedy[index[where[:, 0]], where[:, 1]] = likeliest
             if keep_contexts and pairs is not None:
                 contexts.append(Context(rows, pairs, attended))
         return Scored(completions, logprobs, mask, greedy, contexts)
+
+    def _token_logprobs(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The targets' log-probabilities and the likeliest tokens, ``[tokens]`` each, some logits at a time."""
+        values, likeliest = [], []
+        for some, expected in zip(features.split(LOGIT_ROWS), targets.split(LOGIT_ROWS), strict=True):
+            logits = self._logits(some)
+            values.append(-cross_entropy(logits, expected, reduction="none"))
+            likeliest.append(logits.argmax(-1))
+        return torch.cat(values), torch.cat(likeliest)
 
     @torch.no_grad()
     def greedy(

@@ -11,6 +11,7 @@ problem is shown in full.
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -62,7 +63,7 @@ class Level(NamedTuple):
     def bar(self) -> float:
         """What no policy may earn more than: chance, and what luck adds to it in this many problems."""
         chance = OPEN_CHANCE if self.chance is None else max(self.chance, OPEN_CHANCE)
-        return chance + SURE * (chance * (1 - chance) / self.problems) ** 0.5
+        return chance + SURE * math.sqrt(chance * (1 - chance) / self.problems)
 
     @property
     def best(self) -> tuple[str, float]:

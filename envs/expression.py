@@ -26,7 +26,8 @@ def symbols(text: str) -> list[str]:
     Raises:
         NoExpression: it holds something else, or more than ``MAX_SYMBOLS``.
     """
-    text, found, end = text.strip(), [], 0
+    found: list[str] = []
+    text, end = text.strip(), 0
     if len(text) > _MAX_TEXT:
         raise NoExpression("too long")
     while end < len(text):

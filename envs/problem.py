@@ -2,7 +2,9 @@
 
 from typing import Literal, NamedTuple, get_args
 
-AnswerType = Literal["integer", "rational", "choice", "name", "yes_no", "word", "list", "set", "summary", "expression"]
+AnswerType = Literal[
+    "integer", "rational", "choice", "name", "yes_no", "word", "list", "set", "summary", "expression", "text"
+]
 ANSWER_TYPES: tuple[AnswerType, ...] = get_args(AnswerType)
 
 

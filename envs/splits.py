@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import accumulate
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.problem import Problem
@@ -103,7 +103,7 @@ class ProblemSource:
             level = self.low if self.low == self.high else rng.between(self.low, self.high)
         return draw_problem(task, rng, level, self.split, held_out_phrasing=self.held_out_phrasings)
 
-    def levels(self, difficulty: object) -> dict[str, int] | None:
+    def levels(self, difficulty: Any) -> dict[str, int] | None:
         """A difficulty for each task, from one for all of them or a mapping by task; None for the source's own.
 
         Raises:

@@ -63,6 +63,9 @@ REGISTRY: dict[str, str] = {
     "causal": "reasoning_arena.envs.tasks.causal:Causal",
     "math": "reasoning_arena.envs.tasks.math:Math",
     "grid": "reasoning_arena.envs.tasks.grid:Grid",
+    "sets": "reasoning_arena.envs.tasks.sets:Sets",
+    "ordering": "reasoning_arena.envs.tasks.ordering:Ordering",
+    "counting": "reasoning_arena.envs.tasks.counting:Counting",
 }
 ORIGINAL_FIVE = ("comparison", "sequence", "causal", "math", "grid")
 

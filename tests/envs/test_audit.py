@@ -1,0 +1,98 @@
+"""The audit finds what it is there to find."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reasoning_arena.envs import audit as audit_module
+from reasoning_arena.envs import get_task
+from reasoning_arena.envs.audit import FREQUENT, audit, main
+from reasoning_arena.envs.problem import Posed
+from reasoning_arena.envs.rng import Rng
+from reasoning_arena.envs.task import Task
+from reasoning_arena.envs.tasks.math import Math
+
+
+class WrongGold(Math):
+    def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
+        posed = super().pose(facts, rng, phrasing)
+        return posed._replace(answer=str(int(posed.answer) + (facts.start % 10 == 0)))
+
+
+class Leaky(Math):
+    def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
+        posed = super().pose(facts, rng, phrasing)
+        return posed._replace(question=f"{posed.question} {posed.answer}")
+
+
+class Biased(Math):
+    def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
+        posed = super().pose(facts, rng, phrasing)
+        return posed._replace(answer="7") if rng.random() < 0.2 else posed
+
+
+class Overlapping(Math):
+    def content(self, facts: Any) -> object:
+        return facts.person, facts  # the same sum of somebody else, in another split
+
+    def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
+        return super().pose(facts._replace(person="Bob"), rng, phrasing)
+
+
+def test_a_sound_task_passes() -> None:
+    level = audit(get_task("math"), 1, 300, seeds=5)
+    assert level.passed
+    assert level.problems == 330
+    assert level.distinct > 200
+
+
+def test_a_wrong_gold_answer_is_found() -> None:
+    level = audit(WrongGold(), 1, 300, seeds=5)
+    assert level.failures
+    assert all(problem.posed.answer not in answers for problem, answers in level.failures)
+
+
+def test_an_answer_that_stands_in_the_question_is_found() -> None:
+    assert "last number" in audit(Leaky(), 1, 300, seeds=5).tricks
+
+
+def test_a_frequent_answer_is_found() -> None:
+    assert FREQUENT in audit(Biased(), 1, 600, seeds=5).tricks
+
+
+def test_texts_that_two_splits_share_are_found() -> None:
+    assert audit(Overlapping(), 1, 600, seeds=5).overlap > 0
+
+
+def test_the_command_passes_and_writes_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "audit.json"
+    arguments = ["--tasks", "math", "grid", "--difficulty", "1", "2", "--problems", "100", "--json", str(out)]
+    assert main(arguments) == 0
+    assert "440 problems proved, 0 shared by two splits, 0 failures" in capsys.readouterr().out
+    assert [(one["task"], one["difficulty"], one["failures"]) for one in json.loads(out.read_text())] == [
+        ("math", 1, 0), ("math", 2, 0), ("grid", 1, 0), ("grid", 2, 0),
+    ]  # fmt: skip
+
+
+def test_the_command_fails_and_shows_the_problem(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(names: object) -> tuple[Task, ...]:
+        return (WrongGold(),)
+
+    monkeypatch.setattr(audit_module, "get_tasks", wrong)
+    assert main(["--tasks", "math", "--difficulty", "1", "--problems", "100"]) == 1
+    said = capsys.readouterr()
+    assert "FAILED" in said.out
+    assert "gold:" in said.err
+    assert "How many" in said.err or "number of" in said.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--tasks", "nope"], ["--problems", "0"], ["--difficulty", "7"], ["--json", "/nowhere/at/all.json"]],
+)
+def test_the_command_refuses_nonsense(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: ")
