@@ -54,9 +54,9 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "init_text": WORKED_EXAMPLES,
     },
     "reward": {
-        "episodes": 800,
+        "episodes": 480,
         "batch_size": 8,
-        "eval_interval": 160,
+        "eval_interval": 120,
         "lr": 0.05,
         "max_new_tokens": 12,
         "init_text": SHORT_EXAMPLES,
@@ -74,11 +74,11 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (by default 720 supervised, 800 from reward)."""
+    """Questions to learn from (by default 720 supervised, 480 from reward)."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (180, or 160 from reward)."""
+    """Episodes from one evaluation to the next (180, or 120 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     eval_split: Literal["validation", "test"] = "test"

@@ -1,0 +1,102 @@
+"""The catalogue of tasks, CATALOGUE.md, made from their docstrings, their problems and the audit.
+
+python -m reasoning_arena.envs.catalogue --out envs/CATALOGUE.md
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from inspect import cleandoc
+from pathlib import Path
+
+from reasoning_arena.envs.audit import Level, audit
+from reasoning_arena.envs.errors import ArenaError
+from reasoning_arena.envs.rng import Rng
+from reasoning_arena.envs.splits import draw_problem
+from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY, Task, get_task
+
+DRAWN = 20_000  # draws among which different problems are counted
+
+
+def distinct(task: Task, difficulty: int) -> int:
+    """How many different contents there are in ``DRAWN`` draws."""
+    rng = Rng(f"catalogue {task.name} {difficulty}")
+    return len({repr(task.content(task.facts(rng, difficulty))) for _ in range(DRAWN)})
+
+
+def description(task: Task) -> str:
+    """What the module says of its task."""
+    return cleandoc(sys.modules[type(task).__module__].__doc__ or "")
+
+
+def examples(task: Task) -> str:
+    """One problem of the train split at each difficulty."""
+    parts = []
+    for level in DIFFICULTIES:
+        posed = draw_problem(task, Rng(f"example {task.name} {level}"), level, "train").posed
+        question = posed.question.replace("\n", "\n    ")
+        parts.append(f"Difficulty {level}:\n\n    {question}\n\n    → {posed.answer}\n    ({posed.solution})")
+    return "\n\n".join(parts)
+
+
+def table(levels: Sequence[Level], counts: Sequence[int]) -> str:
+    """What the audit found, a row a difficulty."""
+    lines = [
+        f"| difficulty | answers | proved | different in {DRAWN:,} draws | chance | best policy without reasoning |",
+        "|---|---|---|---|---|---|",
+    ]
+    for level, count in zip(levels, counts, strict=True):
+        chance = "open" if level.chance is None else f"{level.chance:.1%}"
+        name, share = level.best
+        lines.append(
+            f"| {level.difficulty} | {', '.join(level.answer_types)} | {level.problems - len(level.failures)} of "
+            f"{level.problems} | {count:,} | {chance} | {share:.1%} ({name}) |"
+        )
+    return "\n".join(lines)
+
+
+def catalogue(problems: int) -> str:
+    """The whole document, with an audit of so many problems a task and difficulty."""
+    parts = [
+        "# Catalogue of tasks",
+        f"Made by `python -m reasoning_arena.envs.catalogue --problems {problems}`. *Proved*: the independent solver "
+        "found exactly the gold answer from the question's text. *Chance*: one over the number of candidates; *open* "
+        "where the answers are no closed set. The last column is the highest of some 40 policies that do not reason.",
+    ]
+    for name in REGISTRY:
+        task = get_task(name)
+        levels = [audit(task, level, problems, seeds=10) for level in DIFFICULTIES]
+        counts = [distinct(task, level) for level in DIFFICULTIES]
+        parts += [f"## {name}", description(task), table(levels, counts), examples(task)]
+        print(f"{name}: {'ok' if all(level.passed for level in levels) else 'FAILED'}", file=sys.stderr)
+    return "\n\n".join(parts) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 0 when the catalogue is written, 2 when it cannot be."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reasoning_arena.envs.catalogue", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--problems", type=int, default=1000, help="audited for each task and difficulty")
+    parser.add_argument("--out", type=Path, required=True, help="the file to write")
+    given = parser.parse_args(arguments)
+    try:
+        if given.problems < 1:
+            raise ArenaError(f"--problems {given.problems} is not allowed; give at least 1")
+        if not given.out.parent.is_dir():
+            raise ArenaError(f"--out {given.out}: there is no folder {given.out.parent}")
+        partial = given.out.with_name(f".{given.out.name}.{os.getpid()}")
+        try:
+            partial.write_text(catalogue(given.problems), encoding="utf-8")
+            partial.replace(given.out)
+        finally:
+            partial.unlink(missing_ok=True)
+    except (ArenaError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
