@@ -90,7 +90,8 @@ class Config:
     init_text: str | None = None
     """The text, for --init text (by default a few worked examples)."""
     lr: float | None = None
-    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.05 from reward)."""
+    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.05 from reward; with
+    a smaller batch than the default, less by the square root)."""
     target: TargetName = "solution"
     """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE
@@ -162,6 +163,8 @@ class Config:
         """
         self.check()
         missing = {name: value for name, value in DEFAULTS[self.loss].items() if getattr(self, name) is None}
+        if "lr" in missing and self.batch_size is not None:  # fewer questions, a noisier gradient
+            missing["lr"] *= min(1.0, math.sqrt(self.batch_size / DEFAULTS[self.loss]["batch_size"]))
         return dataclasses.replace(self, **missing)
 
     def to_json(self) -> dict[str, Any]:

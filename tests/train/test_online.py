@@ -343,3 +343,10 @@ def test_held_out_problems_are_different_and_always_the_same(lm_folder: Path) ->
     first, second = (Evaluator(small(lm_folder, eval_episodes=60, seed=seed)) for seed in (0, 1))
     assert first._reset() == second._reset() == first._reset()
     assert len(set(first._reset())) == 60
+
+
+def test_a_smaller_batch_learns_more_slowly_by_default() -> None:
+    assert Config().resolved().lr == 0.2
+    assert Config(batch_size=1).resolved().lr == pytest.approx(0.1)
+    assert Config(batch_size=16).resolved().lr == 0.2
+    assert Config(batch_size=1, lr=0.3).resolved().lr == 0.3
