@@ -69,6 +69,16 @@ REGISTRY: dict[str, str] = {
     "sets": "reasoning_arena.envs.tasks.sets:Sets",
     "ordering": "reasoning_arena.envs.tasks.ordering:Ordering",
     "counting": "reasoning_arena.envs.tasks.counting:Counting",
+    "family": "reasoning_arena.envs.tasks.family:Family",
+    "directions": "reasoning_arena.envs.tasks.directions:Directions",
+    "calendar": "reasoning_arena.envs.tasks.calendar:Calendar",
+    "rates": "reasoning_arena.envs.tasks.rates:Rates",
+    "program": "reasoning_arena.envs.tasks.program:Program",
+    "strings": "reasoning_arena.envs.tasks.strings:Strings",
+    "lists": "reasoning_arena.envs.tasks.lists:Lists",
+    "story": "reasoning_arena.envs.tasks.story:Story",
+    "summary": "reasoning_arena.envs.tasks.summary:Summary",
+    "code": "reasoning_arena.envs.tasks.code:Code",
 }
 ORIGINAL_FIVE = ("comparison", "sequence", "causal", "math", "grid")
 

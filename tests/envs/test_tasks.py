@@ -119,9 +119,22 @@ FINGERPRINTS: dict[str, str] = {
     "causal": "4bd532646e643a92",
     "math": "6c7b3e97c2b64bfc",
     "grid": "b245b501730091c6",
+    "syllogism": "caf0c3a5109c8d3a",
+    "propositional": "0b845da98123219e",
+    "knights_knaves": "8661233868138368",
     "sets": "964b2513014c2ac9",
     "ordering": "141c0e46b9a61d14",
     "counting": "7170113d8d862ab6",
+    "family": "3a90ba9dc174b3b2",
+    "directions": "2bd28e303d3b088e",
+    "calendar": "b8e41b30f0afd143",
+    "rates": "4a66ad3e4b727c0b",
+    "program": "b4ac59d5c1888846",
+    "strings": "491cb653c2eb4b49",
+    "lists": "99ba237516198c2c",
+    "story": "221e1b541127d98f",
+    "summary": "6a30e91ddf1d60b6",
+    "code": "07930a051b645006",
 }
 
 
