@@ -44,6 +44,13 @@ SHAPES = {
 }
 SIZES = {"weekday": 7 * 99, "date": 365, "minutes": 1440}  # days or minutes that there are
 WHEN = {"weekday": "is on a", "date": "is on", "minutes": "leaves at"}
+# Told of the later event and of the earlier one.
+TOLD = (
+    ("The {0} {verb} {gap} after the {1}.", "The {0} {verb} {gap} before the {1}."),
+    ("The {0} {verb} {gap} after the {1}.", "The {0} {verb} {gap} before the {1}."),
+    ("It is {gap} from the {1} on to the {0}.", "It is {gap} from the {1} back to the {0}."),
+    ("Count {gap} forward from the {1} to get to the {0}.", "Count {gap} back from the {1} to get to the {0}."),
+)
 QUERIES = {
     "weekday": (
         "On which day of the week, Monday to Sunday, is the {1}?",
@@ -111,46 +118,37 @@ class Calendar(Task):
                 near, gap, later = i - 1 if i <= steps else rng.below(i), rng.between(low, high), random() < 0.5
                 moments.append(moments[near] + gap if later else moments[near] - gap)
                 links.append((near, i, random() < 0.5) if later else (i, near, random() < 0.5))
-            lowest, span = min(moments), max(moments) - min(moments)
+            span = max(moments) - min(moments)
             if span >= size:
                 continue
-            first = rng.below((size - span) // 7 * 7) - lowest  # so that any day of the week is as likely
-            moments = [first + moment for moment in moments]
-            at = rng.below(steps)
-            fixed = (at, at + 1) if asks == "minutes" else (0,)
+            first = rng.below((size - span) // 7 * 7) - min(moments)  # so that any day of the week is as likely
+            moments, at = [first + moment for moment in moments], rng.below(steps)
             if asks == "minutes":  # two times instead of a distance
                 del links[at]
-            shown = [
-                number for a, b, _ in links for number in (moments[b] - moments[a], (moments[b] - moments[a]) % 60)
-            ]
+            fixed = (at, at + 1) if asks == "minutes" else (0,)
+            gaps = [moments[b] - moments[a] for a, b, _ in links]
+            shown = [0, *gaps, *[gap % 60 for gap in gaps]]
             if asks == "minutes":
                 answer = abs(moments[steps] - moments[0])
-                shown += [0, *divmod(moments[at], 60), *divmod(moments[at + 1], 60)]
+                shown += [*divmod(moments[at], 60), *divmod(moments[at + 1], 60)]
             elif asks == "date":
                 answer = DATES[moments[steps]][0]
                 shown.append(DATES[moments[0]][0])
             else:
-                break
+                answer = -1  # a day of the week is no number
+        said = WEEKDAYS[moments[steps] % 7] if asks == "weekday" else str(answer)
+        year = rng.pick(YEARS) if asks == "date" else 0
+        events = tuple(rng.pick_distinct(DEPARTURES if asks == "minutes" else EVENTS, n))
         told = range(len(links) + len(fixed))
-        events = rng.pick_distinct(DEPARTURES if asks == "minutes" else EVENTS, n)
-        return Facts(
-            asks,
-            rng.pick(YEARS) if asks == "date" else 0,
-            tuple(events),
-            tuple(moments),
-            steps,
-            tuple(links),
-            fixed,
-            tuple(rng.mixed(told) if difficulty > 1 else told[::-1]),
-            long_units,
-            WEEKDAYS[moments[steps] % 7] if asks == "weekday" else str(answer),
-        )
+        order = tuple(rng.mixed(told) if difficulty > 1 else told[::-1])
+        return Facts(asks, year, events, tuple(moments), steps, tuple(links), fixed, order, long_units, said)
 
     def content(self, facts: Facts) -> object:
         """What is told of the events, in no order."""
         events, moments = facts.events, facts.moments
         gaps = sorted([(events[a], events[b], moments[b] - moments[a]) for a, b, _ in facts.links])
-        return facts.asks, facts.year, gaps, sorted([(events[i], moments[i]) for i in facts.fixed])
+        fixed = sorted([(events[i], _said(facts.asks, moments[i])) for i in facts.fixed])
+        return facts.year, gaps, fixed
 
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """What is told of the events, and the question about one of them or two."""
@@ -159,12 +157,7 @@ class Calendar(Task):
         for a, b, turned in facts.links:
             gap = _gap(moments[b] - moments[a], asks, facts.long_units)
             one, other = (events[a], events[b]) if turned else (events[b], events[a])
-            if phrasing < 2:
-                told.append(f"The {one} {verb} {gap} {'before' if turned else 'after'} the {other}.")
-            elif phrasing == 2:
-                told.append(f"It is {gap} from the {other} {'back' if turned else 'on'} to the {one}.")
-            else:
-                told.append(f"Count {gap} {'back' if turned else 'forward'} from the {other} to get to the {one}.")
+            told.append(TOLD[phrasing][turned].format(one, other, verb=verb, gap=gap))
         for i in facts.fixed:
             year = f" {facts.year}" if facts.year else ""
             told.append(f"The {events[i]} {WHEN[asks]} {_said(asks, moments[i])}{year}.")
@@ -192,7 +185,7 @@ class Calendar(Task):
             gap = timedelta(**units) * (-1 if clue["way"] in ("before", "back") else 1)
             gaps += [(clue["b"], clue["a"], gap), (clue["a"], clue["b"], -gap)]
         for _ in gaps:
-            known |= {a: known[b] + gap for b, a, gap in gaps if b in known}
+            known |= {a: known[b] + gap for b, a, gap in gaps if b in known and a not in known}
         asks, asked = next(
             ((asks, found) for asks, query in _QUERIES if (found := re.search(query, question))), ("", None)
         )

@@ -10,7 +10,8 @@ and ``x * y + c``, and is shown near 0; 5 multiplies them, farther off: ``(x + a
 
 Any expression that fits the pairs is right. Of the declared ones exactly one does: three inputs determine a polynomial
 of degree 2, the corners of a square one of degree 1 in x and in y, and equal functions are written in one way, what is
-added before what is subtracted. No constant fits, and no number shown is an answer.
+added before what is subtracted, and products of sums multiplied out. No constant fits, so no number is an
+answer.
 """
 
 import re
@@ -25,7 +26,7 @@ from reasoning_arena.envs.task import Task
 Terms = tuple[int, int, int, int]  # the factors of x * x (or x * y, where there is a y), x, y and 1
 Pair = tuple[tuple[int, ...], int]  # the inputs and the output
 # What ``solve`` tries: factors of x * x or x * y, of x and of y.
-SQUARES, FACTORS = range(-2, 6), range(-12, 13)
+SQUARES, FACTORS = range(-2, 6), range(-9, 10)
 _PAIR = re.compile(r"(\d+)(?:, (\d+))? -> (-?\d+)")
 
 
@@ -76,13 +77,13 @@ class Code(Task):
         if not pairs:
             raise ValueError(f"not a code question: {question!r}")
         two = bool(pairs[0][1])
-        rows = [(int(x), int(y) if two else int(x), int(output)) for x, y, output in pairs]
+        rows = [(int(x), int(y or x), int(output)) for x, y, output in pairs]
         items = tuple([match[0] for match in _PAIR.finditer(question)])
-        found = set()
+        found, (x0, y0, output0) = set(), rows[0]
         for p, q, r in product(SQUARES, FACTORS, FACTORS if two else (0,)):
-            added = {output - p * x * y - q * x - r * y for x, y, output in rows}
-            if len(added) == 1 and (p or q or r):
-                found.add(_written((p, q, r, added.pop()), two))
+            c = output0 - p * x0 * y0 - q * x0 - r * y0
+            if (p or q or r) and all(p * x * y + q * x + r * y + c == output for x, y, output in rows):
+                found.add(_written((p, q, r, c), two))
         return {text for text in found if fits(symbols(text), items)}
 
 
@@ -92,7 +93,7 @@ def _drawn(rng: Rng, difficulty: int) -> tuple[Terms, list[tuple[int, ...]]]:
     if difficulty == 1:
         b, inputs = rng.between(1, 30), sorted(rng.pick_distinct(range(1, 16), 3))
         if rng.random() < 0.25:
-            return (0, rng.between(2, 12), 0, 0), [(x,) for x in inputs]
+            return (0, rng.between(2, 9), 0, 0), [(x,) for x in inputs]
         if kind == 0:  # taken from an input that is larger
             return (0, 1, 0, -b), [(x + b,) for x in inputs]
         return ((0, 1, 0, b) if kind == 1 else (0, -1, 0, b + 15)), [(x,) for x in inputs]
@@ -120,10 +121,7 @@ def _nonzero(rng: Rng, most: int) -> int:
 
 
 def _written(terms: Terms, two: bool) -> str:
-    """The one way to write a function: as a product of sums, or as a sum with what is subtracted at its end."""
-    p, q, r, c = terms
-    if p == 1 and q and r and c == q * r:
-        return f"(x {_signed(r)}) * (y {_signed(q)})"
+    """The one way to write a function: a sum, and then what is subtracted."""
     names = ("x * y" if two else "x * x", "x", "y", "")
     added = [_times(factor, name) for factor, name in zip(terms, names, strict=True) if factor > 0]
     taken = [f" - {_times(-factor, name)}" for factor, name in zip(terms, names, strict=True) if factor < 0]

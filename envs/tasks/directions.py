@@ -143,7 +143,7 @@ class Directions(Task):
                 apart += [(clue["b"], clue["a"], sign * int(clue["k"])), (clue["a"], clue["b"], -sign * int(clue["k"]))]
             known = {asked["start"]: 0}
             for _ in clues:
-                known |= {a: known[b] + distance for b, a, distance in apart if b in known}
+                known |= {a: known[b] + distance for b, a, distance in apart if b in known and a not in known}
             if any(known[a] - known[b] != distance for b, a, distance in apart if a in known and b in known):
                 return set()  # the clues contradict each other
             if asked["to"] not in known:
