@@ -186,6 +186,7 @@ class LanguageModel:
                     parts.append(continued(context, chosen, lengths, inputs))
                     order += [(k, context.rows[i]) for i in chosen]
         pairs, mask = merged(parts)
+        del parts  # gigabytes, where rows are many
         cache = cache_of(pairs)
         last = torch.tensor([said[k][n][-1] for k, n in order], device=self.lm.device)
         budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
