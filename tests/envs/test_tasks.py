@@ -125,16 +125,16 @@ FINGERPRINTS: dict[str, str] = {
     "sets": "964b2513014c2ac9",
     "ordering": "141c0e46b9a61d14",
     "counting": "7170113d8d862ab6",
-    "family": "3a90ba9dc174b3b2",
+    "family": "183f9895e395849c",
     "directions": "2bd28e303d3b088e",
-    "calendar": "b8e41b30f0afd143",
+    "calendar": "1c11641894afa6a9",
     "rates": "4a66ad3e4b727c0b",
     "program": "b4ac59d5c1888846",
     "strings": "491cb653c2eb4b49",
     "lists": "99ba237516198c2c",
-    "story": "221e1b541127d98f",
+    "story": "fb6a91e0e2e2baef",
     "summary": "6a30e91ddf1d60b6",
-    "code": "07930a051b645006",
+    "code": "e96b618fb41dd0e2",
 }
 
 
