@@ -94,7 +94,9 @@ class LanguageModel:
     def __init__(self, lm: LoadedModel) -> None:
         self.lm = lm
         self.model = lm.model
-        self._takes_positions = "position_ids" in inspect.signature(self.model.forward).parameters
+        parameters = inspect.signature(self.model.forward).parameters
+        self._takes_positions = "position_ids" in parameters
+        self._cache_name = "cache" if "cache" in parameters else "past_key_values"  # renamed by transformers 5.24
         # On a CPU fused attention decodes fast; on rows of this length its backward pass is slow, plain one's is not.
         self._switches_attention = lm.device.type == "cpu" and self.model.config._attn_implementation == "sdpa"
         self._kept_head: KeptHead | None = None
@@ -367,7 +369,7 @@ class LanguageModel:
             "use_cache": self.shares_prefix,
         }
         if self.shares_prefix:
-            arguments["past_key_values"] = cache
+            arguments[self._cache_name] = cache
         if self._takes_positions:
             arguments["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
         if self._switches_attention:

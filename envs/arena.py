@@ -1,6 +1,5 @@
 """The environment: it asks a question, scores the answer, pays, and shows the gold answer."""
 
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,12 +7,11 @@ import gymnasium as gym
 import numpy as np
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
+from reasoning_arena.envs.problem import CHARSET, MAX_TEXT
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.splits import ProblemSource
 from reasoning_arena.envs.task import ORIGINAL_FIVE
 
-MAX_TEXT = 4096
-CHARSET = string.ascii_letters + string.digits + string.punctuation + " \n"
 RENDER_MODES = ("ansi", "human")
 
 
@@ -120,7 +118,7 @@ class ReasoningArenaEnv(gym.Env[str, str]):
         Raises:
             ArenaError: the difficulty is not allowed.
         """
-        levels = self.source.levels(options["difficulty"]) if options and "difficulty" in options else None
+        levels = self.source.levels((options or {}).get("difficulty"))
         super().reset(seed=seed)
         generator = self.np_random
         if seed is not None or generator is not self._seeded_by:

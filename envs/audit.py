@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reasoning_arena.envs.errors import ArenaError
+from reasoning_arena.envs.files import replacing
 from reasoning_arena.envs.policies import POLICIES, seen
 from reasoning_arena.envs.problem import Problem
 from reasoning_arena.envs.rng import Rng
@@ -38,6 +39,7 @@ class Level(NamedTuple):
     Attributes:
         task: its name.
         difficulty: 1 to 5.
+        certified: whether the task has a solver that proves its gold answers.
         problems: how many were solved.
         distinct: how many different contents they had.
         failures: those whose solver's answers are not the gold one alone, with those answers.
@@ -50,6 +52,7 @@ class Level(NamedTuple):
 
     task: str
     difficulty: int
+    certified: bool
     problems: int
     distinct: int
     failures: list[tuple[Problem, list[str]]]
@@ -144,6 +147,7 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
     return Level(
         task.name,
         difficulty,
+        task.certified,
         len(problems) + len(unusual),
         len({problem.problem_id for problem in problems}),
         certify([*problems, *unusual], task) if task.certified else [],
@@ -155,10 +159,10 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
     )
 
 
-def _row(level: Level, task: Task) -> str:
+def _row(level: Level) -> str:
     name, share = level.best
     chance = "open" if level.chance is None else f"{level.chance:.1%}"
-    proved = f"{level.problems - len(level.failures)}/{level.problems}" if task.certified else "not proved"
+    proved = f"{level.problems - len(level.failures)}/{level.problems}" if level.certified else "not proved"
     return (
         f"{level.task:<18}{level.difficulty:>2}  {proved:>13}  {level.distinct:>8}  {level.overlap:>7}  {chance:>6}  "
         f"{share:>6.1%} {name:<32}  {level.problems_per_second:>9,.0f}  {'ok' if level.passed else 'FAILED'}"
@@ -205,23 +209,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for difficulty in given.difficulty:
             level = audit(task, difficulty, given.problems, given.seeds)
             levels.append(level)
-            print(_row(level, task), flush=True)
+            print(_row(level), flush=True)
             for complaint in _complaints(level):
                 print(complaint, file=sys.stderr, flush=True)
     failed = sum(not level.passed for level in levels)
-    proved = sum(
-        level.problems for level, task in zip(levels, _each(tasks, given.difficulty), strict=True) if task.certified
-    )
+    proved = sum(level.problems for level in levels if level.certified)
     print(
         f"{proved:,} problems proved, {sum(level.overlap for level in levels)} shared by two splits, {failed} failures"
     )
     if given.json is not None:
-        given.json.write_text(json.dumps([_summary(level) for level in levels], indent=1) + "\n")
+        try:
+            with replacing(given.json) as part:
+                part.write_text(json.dumps([_summary(level) for level in levels], indent=1) + "\n")
+        except OSError as error:
+            print(f"error: cannot write {given.json}: {error}", file=sys.stderr)
+            return 2
     return 1 if failed else 0
-
-
-def _each(tasks: Sequence[Task], difficulties: Sequence[int]) -> list[Task]:
-    return [task for task in tasks for _ in difficulties]
 
 
 def _summary(level: Level) -> dict[str, object]:

@@ -4,7 +4,6 @@ python -m reasoning_arena.envs.catalogue --out envs/CATALOGUE.md
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from inspect import cleandoc
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from reasoning_arena.envs.audit import Level, audit
 from reasoning_arena.envs.errors import ArenaError
+from reasoning_arena.envs.files import replacing
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.splits import draw_problem
 from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY, Task, get_task
@@ -86,12 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ArenaError(f"--problems {given.problems} is not allowed; give at least 1")
         if not given.out.parent.is_dir():
             raise ArenaError(f"--out {given.out}: there is no folder {given.out.parent}")
-        partial = given.out.with_name(f".{given.out.name}.{os.getpid()}")
-        try:
-            partial.write_text(catalogue(given.problems), encoding="utf-8")
-            partial.replace(given.out)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(given.out) as part:
+            part.write_text(catalogue(given.problems), encoding="utf-8")
     except (ArenaError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

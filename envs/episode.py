@@ -9,6 +9,7 @@ from reasoning_arena.envs.problem import Problem
 from reasoning_arena.envs.scoring import score
 
 Info = dict[str, Any]
+LONGEST_SHOWN = 200
 
 
 class Outcome(NamedTuple):
@@ -64,9 +65,14 @@ class Episode:
             info["gold_answer"], info["solution"] = posed.answer, posed.solution
             observation = "Correct." if verdict.correct else f"Wrong. The answer is {posed.answer}."
         else:
-            said = "No answer could be read." if verdict.answer is None else f"{verdict.answer} is wrong."
+            said = "No answer could be read." if verdict.answer is None else f"{_shown(verdict.answer)} is wrong."
             left = self.max_attempts - self.attempt
             observation = (
                 f"{posed.question}\n\n{said} {left} attempt{'s' if left > 1 else ''} left. Answer the question again."
             )
         return Outcome(observation, verdict.correct, self.over, info)
+
+
+def _shown(answer: str) -> str:
+    """An answer as it is told back: what an agent wrote may be of any length and in any characters."""
+    return answer if len(answer) <= LONGEST_SHOWN and answer.isascii() and answer.isprintable() else "Your answer"

@@ -8,13 +8,13 @@ A name that ends in .jsonl makes a file of JSON Lines, any other one a folder fo
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from reasoning_arena.envs.errors import ArenaError
+from reasoning_arena.envs.files import replacing
 from reasoning_arena.envs.problem import Problem
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.splits import SPLITS, ProblemSource
@@ -103,14 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         difficulty = given.difficulty[0] if len(given.difficulty) == 1 else tuple(given.difficulty)
         if given.out.suffix == ".jsonl":
             source = ProblemSource(tuple(given.tasks), difficulty, given.split)
-            partial = given.out.with_name(f".{given.out.name}.{os.getpid()}")
-            try:
-                with partial.open("w", encoding="utf-8") as file:
-                    for problem in distinct_problems(source, given.problems, given.seed):
-                        file.write(json.dumps(row(problem, given.split)) + "\n")
-                partial.rename(given.out)
-            finally:
-                partial.unlink(missing_ok=True)
+            with replacing(given.out) as part, part.open("w", encoding="utf-8") as file:
+                for problem in distinct_problems(source, given.problems, given.seed):
+                    file.write(json.dumps(row(problem, given.split)) + "\n")
         else:
             as_dataset(tuple(given.tasks), difficulty, given.split, given.problems, given.seed).save_to_disk(given.out)
     except (ArenaError, OSError) as error:

@@ -1,6 +1,11 @@
 """What every part of the suite speaks of: one question with its proved answer."""
 
+import string
 from typing import Literal, NamedTuple, get_args
+
+# What everything that the suite says is made of, and how long it may be.
+CHARSET = string.ascii_letters + string.digits + string.punctuation + " \n"
+MAX_TEXT = 4096
 
 AnswerType = Literal[
     "integer", "rational", "choice", "name", "yes_no", "word", "list", "set", "summary", "expression", "text"

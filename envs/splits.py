@@ -107,7 +107,7 @@ class ProblemSource:
         """A difficulty for each task, from one for all of them or a mapping by task; None for the source's own.
 
         Raises:
-            ArenaError: it is no such thing.
+            ArenaError: it is no such thing; a pair is none, for a question has one difficulty.
         """
         if difficulty is None:
             return None
@@ -115,7 +115,7 @@ class ProblemSource:
         given = dict(difficulty) if isinstance(difficulty, Mapping) else dict.fromkeys(names, difficulty)
         if sorted(given) != sorted(names):
             raise ArenaError(f"difficulty {difficulty!r} must name each of {', '.join(names)}")
-        return {name: _difficulty_range(level)[0] for name, level in given.items()}
+        return {name: _difficulty_range((level, level))[0] for name, level in given.items()}
 
     def stream(self, seed: int) -> Iterator[Problem]:
         """All problems of one seed, without end."""

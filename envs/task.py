@@ -27,7 +27,7 @@ class Task(ABC):
         certified: whether ``solve`` proves the gold answers.
     """
 
-    name: ClassVar[str]
+    name: str
     phrasings: ClassVar[int]
     certified: ClassVar[bool] = True
 

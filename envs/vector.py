@@ -81,7 +81,8 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
 
         Args:
             seed: lane ``i`` is seeded with ``seed + i``, or with ``seed[i]``; None goes on with the stream there is.
-            options: ``{"reset_mask": array of num_envs bools}`` or None.
+            options: ``"reset_mask"``, an array of num_envs bools, and ``"difficulty"`` as in ``ReasoningArenaEnv``; it
+                holds for the questions of this reset; those that follow a finished one are of the vector's own.
 
         Raises:
             ArenaError: the seeds or the mask are not one for every lane.
@@ -90,6 +91,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
             seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
         else:
             seeds = list(seed)
+        levels = self.source.levels((options or {}).get("difficulty"))
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         if len(seeds) != self.num_envs or mask.shape != (self.num_envs,) or mask.dtype != bool:
             raise ArenaError(f"seed and reset_mask must hold one value for each of the {self.num_envs} lanes")
@@ -101,7 +103,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
             rng = self._rngs[i]
             if seeds[i] is not None or rng is None:
                 rng = self._rngs[i] = problem_rng(np_random(seeds[i])[0])
-            episode = asked[i] = Episode(self.source.draw(rng), self.max_attempts)
+            episode = asked[i] = Episode(self.source.draw(rng, levels), self.max_attempts)
             infos[i] = episode.info()
         self._episodes = [episode for episode in asked if episode is not None]
         return self._observations(), _stacked(infos)

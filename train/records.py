@@ -1,13 +1,13 @@
 """What a run leaves behind: config.json, TensorBoard events, results.json, learning_curves.png."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluation
@@ -144,12 +144,10 @@ def write_json(path: Path, value: Json) -> None:
     Raises:
         TrainingError: the disk does not take it.
     """
-    part = path.with_suffix(".part")
     try:
-        part.write_text(json.dumps(value, indent=1, allow_nan=False))
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(json.dumps(value, indent=1, allow_nan=False))
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise TrainingError(f"cannot write {path}: {error}") from error
 
 
@@ -197,12 +195,10 @@ def draw_curves(results: Mapping[str, Any], path: Path) -> None:
             loss.plot([e for e, _ in known], _smooth([value for _, value in known]))
     online.set(title="training questions (running mean)", xlabel="episode", ylim=(0, 1))
     loss.set(title="training loss", xlabel="episode")
-    part = path.with_suffix(".part")
     try:
-        figure.savefig(part, format="png", dpi=110)
-        os.replace(part, path)
+        with replacing(path) as part:
+            figure.savefig(part, format="png", dpi=110)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise TrainingError(f"cannot write {path}: {error}") from error
 
 

@@ -10,8 +10,8 @@ and ``x * y + c``, and is shown near 0; 5 multiplies them, farther off: ``(x + a
 
 Any expression that fits the pairs is right. Of the declared ones exactly one does: three inputs determine a polynomial
 of degree 2, the corners of a square one of degree 1 in x and in y, and equal functions are written in one way, what is
-added before what is subtracted, and products of sums multiplied out. No constant fits, so no number is an
-answer.
+added before what is subtracted, and products of sums multiplied out. No constant fits, so no number is an answer. The
+split goes by the pairs: a function may be asked for in two splits, from different inputs.
 """
 
 import re

@@ -11,11 +11,13 @@ import re
 from typing import Any, NamedTuple
 
 from reasoning_arena.envs.errors import ArenaError
-from reasoning_arena.envs.problem import AnswerType, Posed
+from reasoning_arena.envs.problem import CHARSET, MAX_TEXT, AnswerType, Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
 
 ITEMS = 2**31  # how many items of a data set are drawn from
+MOST_DRAWS = 1000
+_CHARACTERS = set(CHARSET)
 
 
 class Facts(NamedTuple):
@@ -46,16 +48,24 @@ class ReasoningGym(Task):
                 f"task 'reasoning_gym:{dataset}' needs the package reasoning-gym; "
                 "install it with pip install 'reasoning-arena[reasoning-gym]'"
             ) from error
-        self.name = f"reasoning_gym:{dataset}"  # type: ignore[misc]
+        self.name = f"reasoning_gym:{dataset}"
         try:
             self._items: Any = reasoning_gym.create_dataset(dataset, size=ITEMS, seed=0)
         except ValueError as error:
             raise ArenaError(f"reasoning-gym: {error}; its own list is reasoning_gym.factory.DATASETS") from error
 
     def facts(self, rng: Rng, difficulty: int) -> Facts:
-        """Draw one of the items."""
-        item = self._items[rng.below(ITEMS)]
-        return Facts(item["question"].strip(), str(item["answer"]).strip())
+        """Draw items until the text of one is within the space of observations.
+
+        Raises:
+            ArenaError: the data set seems to hold none.
+        """
+        for _ in range(MOST_DRAWS):
+            item = self._items[rng.below(ITEMS)]
+            facts = Facts(item["question"].strip(), str(item["answer"]).strip())
+            if len(facts.question) + len(facts.answer) < MAX_TEXT // 2 and set("".join(facts)) <= _CHARACTERS:
+                return facts
+        raise ArenaError(f"the texts of {self.name} are too long, or of other characters than printable ASCII")
 
     def content(self, facts: Facts) -> object:
         """The text."""

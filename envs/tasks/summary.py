@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
+from reasoning_arena.envs.scoring import WORDS_PER_FACT
 from reasoning_arena.envs.task import Task
 from reasoning_arena.envs.vocabulary import PEOPLE, listed
 
@@ -96,7 +97,7 @@ class Summary(Task):
         report = f"{'. '.join(told)}."
         deal = deals[facts.asked]
         about = (f"what {deal[0]} {verb}", f"what is told of the {deal[1]}", f"what was {verb} in {deal[2]}")[facts.key]
-        named, most = listed([f"the {KINDS[kind]}" for kind in kinds]), 4 * len(kinds)
+        named, most = listed([f"the {KINDS[kind]}" for kind in kinds]), WORDS_PER_FACT * len(kinds)
         question = (
             f"{report} Summarise {about} in one sentence of at most {most} words. Name {named}, and no other fact.",
             f"Write one sentence of at most {most} words on {about}. It has to name {named}, and no other fact of this "

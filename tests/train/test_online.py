@@ -333,10 +333,10 @@ def test_a_full_disk_leaves_the_last_results(lm_folder: Path, tmp_path: Path, mo
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("reasoning_arena.train.records.os.replace", full)
+        patch.setattr("reasoning_arena.envs.files.os.replace", full)
         assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 2
     assert (tmp_path / "run" / "results.json").read_text() == before
-    assert not list((tmp_path / "run").glob("*.part"))
+    assert not list((tmp_path / "run").glob(".*.part"))
 
 
 def test_held_out_problems_are_different_and_always_the_same(lm_folder: Path) -> None:
