@@ -1,9 +1,9 @@
-"""Keys and values as plain tensors: taken out of a cache, cut, merged, and put into a new one.
+"""Keys and values: what all rows share is kept once, what is a row's own grows, and rows can be cut and merged.
 
-Notation: n rows, H heads, L columns.
+Notation: n rows, H heads of keys and values, L columns, d the size of a head.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,78 +12,162 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-KeysValues = list[tuple[Tensor, Tensor]]  # one pair a layer, ``[n, H, L, ·]`` each
+Pair = tuple[Tensor, Tensor]  # keys and values, ``[n, H, L, d]`` each
+KeysValues = list[Pair]  # a pair for each of the model's layers
+
+
+class SharedHeadLayer(DynamicLayer):
+    """One layer's memory: a head that all rows share, ``[1, H, ·, d]``, and columns of each row's own behind it.
+
+    Args:
+        head: the shared keys and values, or None.
+        own: the rows' keys and values, or None before there are any.
+        room: for how many more columns there will be; a new token is then written and nothing else copied, which is
+            not for gradients.
+    """
+
+    def __init__(self, head: Pair | None, own: Pair | None = None, room: int = 0) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.is_initialized = True
+        self.head = head
+        self._columns = 0 if own is None else own[0].shape[2]
+        self._own = own
+        if room and own is not None:
+            keys, values = own
+            self._own = pad(keys, (0, 0, 0, room)), pad(values, (0, 0, 0, room))
+        self._roomy = room > 0
+
+    @property
+    def own(self) -> Pair | None:
+        """The rows' own columns."""
+        if self._own is None or not self._roomy:
+            return self._own
+        keys, values = self._own
+        return keys[:, :, : self._columns], values[:, :, : self._columns]
+
+    def extend(self, keys: Tensor, values: Tensor) -> Pair:
+        """Add columns to every row; returns all of the rows' own."""
+        begin, self._columns = self._columns, self._columns + keys.shape[2]
+        if self._own is None:
+            self._own = keys, values
+        elif self._roomy:
+            self._own[0][:, :, begin : self._columns] = keys
+            self._own[1][:, :, begin : self._columns] = values
+        else:
+            self._own = torch.cat([self._own[0], keys], 2), torch.cat([self._own[1], values], 2)
+        own = self.own
+        assert own is not None
+        return own
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> Pair:
+        """What transformers' models call: add columns, and return every row's whole memory."""
+        own = self.extend(key_states, value_states)
+        return own if self.head is None else _behind(self.head, own)
+
+    def get_seq_length(self) -> int:
+        """How many columns there are."""
+        return self._columns + (0 if self.head is None else self.head[0].shape[2])
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep only some rows, or repeat them."""
+        if self._own is not None:
+            self._own = self._own[0][indices], self._own[1][indices]
+
+
+class SharedHeadCache(DynamicCache):
+    """The memory of all layers.
+
+    Args:
+        layers: how many there are.
+        head: keys and values that all rows share, ``[1, H, S, d]``, or None.
+        own: the rows' own behind them, or None.
+        room: for how many more columns there will be, as in ``SharedHeadLayer``.
+    """
+
+    layers: list[SharedHeadLayer]  # type: ignore[assignment]
+
+    def __init__(
+        self, layers: int, head: KeysValues | None = None, own: KeysValues | None = None, room: int = 0
+    ) -> None:
+        super().__init__()
+        heads, owns = head or [None] * layers, own or [None] * layers
+        self.layers = [SharedHeadLayer(*pairs, room) for pairs in zip(heads, owns, strict=True)]
+
+    @property
+    def own(self) -> KeysValues:
+        """The rows' own keys and values."""
+        return [layer.own for layer in self.layers if layer.own is not None]
+
+
+class Memory(NamedTuple):
+    """What n rows remember, without gradients.
+
+    Attributes:
+        head: keys and values that all rows share, or None.
+        own: the rows' own behind them.
+        mask: which columns may be attended to, those of the head first, ``[n, S + C]``.
+    """
+
+    head: KeysValues | None
+    own: KeysValues
+    mask: Tensor
+
+    def rows(self, index: Tensor) -> "Memory":
+        """Some rows, or some repeated."""
+        return Memory(self.head, [(keys[index], values[index]) for keys, values in self.own], self.mask[index])
+
+    def flat(self) -> "Memory":
+        """The same without a shared head: every row holds a copy of it."""
+        if self.head is None:
+            return self
+        return Memory(None, [_behind(*pairs) for pairs in zip(self.head, self.own, strict=True)], self.mask)
 
 
 class Context(NamedTuple):
-    """Keys and values that scoring left behind, for a decoding that goes on from there.
+    """What scoring left behind, for a decoding that goes on from there.
 
     Attributes:
         rows: which completions these are, n of them.
-        keys_values: of L columns, without gradients.
-        mask: which columns may be attended to, ``[n, L]``; the last ones are the completions' inputs.
+        memory: of the n rows; its last columns are the completions' inputs.
     """
 
     rows: list[int]
-    keys_values: KeysValues
-    mask: Tensor
+    memory: Memory
+
+    def begun(self, chosen: Sequence[int], lengths: Sequence[int], inputs: int) -> Memory:
+        """What some rows remember once only the first ``lengths`` tokens of their completions are said.
+
+        Args:
+            chosen: which of the rows.
+            lengths: how many tokens of each completion stay.
+            inputs: how many columns, the last ones, are tokens of completions.
+        """
+        device = self.memory.mask.device
+        memory = self.memory.rows(torch.tensor(list(chosen), device=device))
+        if inputs:
+            stay = torch.arange(inputs, device=device) < torch.tensor(list(lengths), device=device)[:, None]
+            memory.mask[:, -inputs:] &= stay
+        return memory
 
 
-class RoomyLayer(DynamicLayer):
-    """One layer's keys and values with room for more, so that a new token is written and nothing else is copied.
-
-    Args:
-        keys: ``[n, H, L, ·]``.
-        values: the same.
-        room: for how many more columns.
-    """
-
-    def __init__(self, keys: Tensor, values: Tensor, room: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.lazy_initialization(keys, values)
-        self._hold(pad(keys, (0, 0, 0, room)), pad(values, (0, 0, 0, room)), keys.shape[2])
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Write new columns behind those that there are."""
-        begin, end = self._columns, self._columns + key_states.shape[2]
-        self._all_keys[:, :, begin:end] = key_states
-        self._all_values[:, :, begin:end] = value_states
-        return self._hold(self._all_keys, self._all_values, end)
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep only some rows."""
-        self._hold(self._all_keys[indices], self._all_values[indices], self._columns)
-
-    def _hold(self, keys: Tensor, values: Tensor, columns: int) -> tuple[Tensor, Tensor]:
-        self._all_keys, self._all_values, self._columns = keys, values, columns
-        self.keys, self.values = keys[:, :, :columns], values[:, :, :columns]
-        return self.keys, self.values
-
-
-def with_room(cache: DynamicCache, room: int) -> DynamicCache:
-    """The same keys and values in a cache that grows by so many columns without being copied; not for gradients."""
-    roomy = DynamicCache()
-    roomy.layers = [RoomyLayer(keys, values, room) for keys, values in keys_values(cache)]
-    return roomy
-
-
-def keys_values(cache: DynamicCache) -> KeysValues:
-    """A cache's tensors."""
-    layers: Iterable[Any] = cache.layers
-    return [(layer.keys, layer.values) for layer in layers]
-
-
-def cache_of(pairs: KeysValues) -> DynamicCache:
-    """A new cache that holds these tensors."""
-    cache = DynamicCache()
-    for i, (keys, values) in enumerate(pairs):
-        cache.update(keys, values, i)
-    return cache
-
-
-def repeated(pairs: KeysValues, n: int) -> KeysValues:
-    """One row's keys and values in each of n rows; n rows' as they are."""
-    return [(keys.expand(n, -1, -1, -1), values.expand(n, -1, -1, -1)) for keys, values in pairs]
+def merged(memories: Sequence[Memory]) -> Memory:
+    """Several batches' rows as one batch's, the shorter ones padded on the left of what is their own."""
+    head = memories[0].head
+    if any(memory.head is not head for memory in memories):
+        head, memories = None, [memory.flat() for memory in memories]
+    longest = max(memory.own[0][0].shape[2] for memory in memories)
+    short = [longest - memory.own[0][0].shape[2] for memory in memories]
+    own: KeysValues = []
+    for layers in zip(*(memory.own for memory in memories), strict=True):
+        keys = torch.cat([pad(keys, (0, 0, by, 0)) for (keys, _), by in zip(layers, short, strict=True)])
+        values = torch.cat([pad(values, (0, 0, by, 0)) for (_, values), by in zip(layers, short, strict=True)])
+        own.append((keys, values))
+    shared = 0 if head is None else head[0][0].shape[2]
+    masks = [
+        torch.cat([memory.mask[:, :shared], pad(memory.mask[:, shared:], (by, 0))], 1)
+        for memory, by in zip(memories, short, strict=True)
+    ]
+    return Memory(head, own, torch.cat(masks))
 
 
 def detached(pairs: KeysValues) -> KeysValues:
@@ -91,31 +175,7 @@ def detached(pairs: KeysValues) -> KeysValues:
     return [(keys.detach(), values.detach()) for keys, values in pairs]
 
 
-def continued(context: Context, chosen: Sequence[int], lengths: Sequence[int], inputs: int) -> Context:
-    """Some rows of a context, with only the first ``lengths`` tokens of their completions.
-
-    Args:
-        context: what scoring left behind.
-        chosen: which of its rows.
-        lengths: how many tokens of each completion stay.
-        inputs: how many columns of the context, its last ones, are tokens of completions.
-    """
-    index = torch.tensor(list(chosen), device=context.mask.device)
-    mask = context.mask[index]
-    if inputs:
-        stay = torch.arange(inputs, device=mask.device) < torch.tensor(list(lengths), device=mask.device)[:, None]
-        mask[:, -inputs:] &= stay
-    rows = [context.rows[i] for i in chosen]
-    return Context(rows, [(keys[index], values[index]) for keys, values in context.keys_values], mask)
-
-
-def merged(contexts: Sequence[Context]) -> tuple[KeysValues, Tensor]:
-    """Several batches' keys, values and masks as one batch's, the shorter ones padded on the left."""
-    longest = max(context.mask.shape[1] for context in contexts)
-    pairs: KeysValues = []
-    for layers in zip(*(context.keys_values for context in contexts), strict=True):
-        short = [(0, 0, longest - keys.shape[2], 0) for keys, _ in layers]
-        keys = torch.cat([pad(keys, by) for (keys, _), by in zip(layers, short, strict=True)])
-        values = torch.cat([pad(values, by) for (_, values), by in zip(layers, short, strict=True)])
-        pairs.append((keys, values))
-    return pairs, torch.cat([pad(one.mask, (longest - one.mask.shape[1], 0)) for one in contexts])
+def _behind(head: Pair, own: Pair) -> Pair:
+    n = len(own[0])
+    keys, values = (torch.cat([one.expand(n, -1, -1, -1), rest], 2) for one, rest in zip(head, own, strict=True))
+    return keys, values

@@ -22,22 +22,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from reasoning_arena.agents.kv_cache import (
-    Context,
-    KeysValues,
-    cache_of,
-    continued,
-    detached,
-    keys_values,
-    merged,
-    repeated,
-    with_room,
-)
+from reasoning_arena.agents.fused import FusedDecoder
+from reasoning_arena.agents.kv_cache import Context, KeysValues, Memory, SharedHeadCache, detached, merged
 from reasoning_arena.agents.layout import Ids, beside, buckets, common_start, left_padded, right_padded
 from reasoning_arena.agents.models import LoadedModel
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import DynamicCache
 
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
@@ -47,11 +37,24 @@ DROP_BELOW = 0.8
 
 
 class Head(NamedTuple):
-    """What all rows begin with: keys and values, how many tokens, and how many columns with the soft prompt."""
+    """What all rows begin with, or each of them where every one has its own soft prompt.
+
+    Attributes:
+        keys_values: with gradients where they are wanted.
+        kept: the same without gradients.
+        tokens: how many tokens it holds.
+        columns: how many columns it has with the soft prompt.
+    """
 
     keys_values: KeysValues
+    kept: KeysValues
     tokens: int
     columns: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether all rows have the same."""
+        return len(self.kept[0][0]) == 1
 
 
 class KeptHead(NamedTuple):
@@ -100,10 +103,19 @@ class LanguageModel:
         # On a CPU fused attention decodes fast; on rows of this length its backward pass is slow, plain one's is not.
         self._switches_attention = lm.device.type == "cpu" and self.model.config._attn_implementation == "sdpa"
         self._kept_head: KeptHead | None = None
+        self._fused: FusedDecoder | None = None
+        self._layers = int(getattr(self.model.config.get_text_config(), "num_hidden_layers", 0))
         self.shares_prefix = self._plain_head = False
         self._plain_head = self._head_is_plain()
         self.pass_overhead = -1  # the probe shares whatever it can
         self.shares_prefix = self._takes_positions and self._prefix_is_sharable()
+        if self.shares_prefix and self._plain_head:
+            try:
+                self._fused = FusedDecoder(self.model)
+            except ValueError:  # of another kind
+                pass
+            else:
+                self._fused = self._fused if self._prefix_is_sharable() else None
         self.pass_overhead = BATCH_OVERHEAD.get(lm.device.type, 64)
 
     def score(
@@ -129,7 +141,7 @@ class LanguageModel:
         logprobs = torch.zeros(targets.shape, device=targets.device)
         greedy = torch.zeros_like(targets)
         contexts = []
-        for rows, features, pairs, attended in self._score_batches(soft, prompts, completions, owners):
+        for rows, features, memory in self._score_batches(soft, prompts, completions, owners):
             index = torch.tensor(rows, device=targets.device)
             width = features.shape[1]
             own_mask, own_targets = mask[index, :width], targets[index, :width]
@@ -137,8 +149,8 @@ class LanguageModel:
             where = own_mask.nonzero()
             logprobs = logprobs.index_put((index[where[:, 0]], where[:, 1]), values)
             greedy[index[where[:, 0]], where[:, 1]] = likeliest
-            if keep_contexts and pairs is not None:
-                contexts.append(Context(rows, pairs, attended))
+            if keep_contexts and memory is not None:
+                contexts.append(Context(rows, memory))
         return Scored(completions, logprobs, mask, greedy, contexts)
 
     def _token_logprobs(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -185,15 +197,14 @@ class LanguageModel:
                 if chosen:
                     lengths = [len(said[k][context.rows[i]]) - 1 for i in chosen]
                     inputs = max(len(one.completions[n]) for n in context.rows) - 1
-                    parts.append(continued(context, chosen, lengths, inputs))
+                    parts.append(context.begun(chosen, lengths, inputs))
                     order += [(k, context.rows[i]) for i in chosen]
-        pairs, mask = merged(parts)
+        memory = merged(parts)
         del parts  # gigabytes, where rows are many
-        cache = cache_of(pairs)
         last = torch.tensor([said[k][n][-1] for k, n in order], device=self.lm.device)
         budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
-        more = self._decode(cache, mask, last, budgets, stops, torch.zeros(len(order), device=self.lm.device), None)
+        more = self._decode(memory, last, budgets, stops, torch.zeros(len(order), device=self.lm.device), None)
         for (k, n), tokens in zip(order, more, strict=True):
             said[k][n] += tokens
         return said
@@ -228,20 +239,21 @@ class LanguageModel:
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
             return self._generate_plain(soft, prompts, max_new_tokens, stops, warmth, samples, generator)
-        mask, embeds, cache = self._begin(soft, prompts, [()] * len(prompts), self._head(soft, prompts))
+        head = self._head(soft, prompts)
+        mask, embeds, cache = self._begin(soft, prompts, [()] * len(prompts), head)
         logits = self._logits(self._forward(embeds, mask, cache)[:, -1])
+        memory = _memory(head, cache, mask)
         if samples > 1:
-            cache.batch_repeat_interleave(samples)
-            mask, logits = mask.repeat_interleave(samples, 0), logits.repeat_interleave(samples, 0)
+            memory = memory.rows(torch.arange(len(prompts), device=mask.device).repeat_interleave(samples))
+            logits = logits.repeat_interleave(samples, 0)
         first = _choose(logits, warmth, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
-        rest = self._decode(cache, mask, first, budgets, stops, warmth, generator)
+        rest = self._decode(memory, first, budgets, stops, warmth, generator)
         return [(token, *more) for token, more in zip(first.tolist(), rest, strict=True)]
 
     def _decode(
         self,
-        cache: DynamicCache,
-        mask: Tensor,
+        memory: Memory,
         last: Tensor,
         budgets: Tensor,
         stops: Tensor,
@@ -253,7 +265,7 @@ class LanguageModel:
         longest = max(int(budgets.max()), 0)
         tokens = torch.full((len(last), longest), -1, device=last.device)
         growing = torch.ones_like(rows, dtype=torch.bool)  # those of them that still grow
-        cache = with_room(cache, longest)
+        cache, mask = SharedHeadCache(len(memory.own), memory.head, memory.own, longest), memory.mask
         for t in range(longest):
             growing &= ~torch.isin(last, stops) & (budgets > t)
             if growing.sum() <= DROP_BELOW * len(rows):  # to drop a row is to copy all the others
@@ -271,12 +283,11 @@ class LanguageModel:
 
     def _score_batches(
         self, soft: Tensor, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
-    ) -> Iterable[tuple[list[int], Tensor, KeysValues | None, Tensor]]:
+    ) -> Iterable[tuple[list[int], Tensor, Memory | None]]:
         """Compute all completions in batches.
 
         Yields:
-            which completions, the features ``[n, T, ·]`` that their tokens are predicted from, keys and values of
-            what came before, and their mask.
+            which completions, the features ``[n, T, ·]`` that their tokens are predicted from, and what came before.
         """
         if self.shares_prefix and owners is not None:
             starts = [row[:-1] for row in prompts]
@@ -291,12 +302,8 @@ class LanguageModel:
             ]
             ids, attend = right_padded(rows, self.lm.device)  # (N, T)
             mask = torch.cat([mask[index], attend], 1)
-            yield (
-                list(range(len(rows))),
-                self._forward(self._embed(ids), mask, cache),
-                detached(keys_values(cache)),
-                mask,
-            )
+            features = self._forward(self._embed(ids), mask, cache)
+            yield list(range(len(rows))), features, _memory(head, cache, mask)
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
@@ -306,7 +313,7 @@ class LanguageModel:
             inputs = [completions[n][:-1] for n in chosen]
             mask, embeds, cache = self._begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
             features = self._forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
-            yield chosen, features, detached(keys_values(cache)) if self.shares_prefix else None, mask
+            yield chosen, features, _memory(head, cache, mask) if self.shares_prefix else None
 
     def _head(self, soft: Tensor, prompts: Sequence[Ids]) -> Head | None:
         """What the rows have in common, the soft prompt and the tokens that all prompts begin with.
@@ -330,15 +337,15 @@ class LanguageModel:
         shared = 1 if soft.dim() == 2 else len(prompts)
         text = self._embed(torch.tensor([common] * shared, dtype=torch.long, device=self.lm.device))
         embeds = torch.cat([soft.expand(shared, *soft.shape[-2:]), text], 1)  # (1 or U, P + common, D)
-        cache = DynamicCache()
+        cache = SharedHeadCache(self._layers)
         self._forward(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=self.lm.device), cache)
-        pairs = keys_values(cache)
-        self._kept_head = KeptHead(soft.detach(), common, Head(detached(pairs), len(common), embeds.shape[1]))
-        return Head(pairs, len(common), embeds.shape[1])
+        head = Head(cache.own, detached(cache.own), len(common), embeds.shape[1])
+        self._kept_head = KeptHead(soft.detach(), common, head._replace(keys_values=head.kept))
+        return head
 
     def _begin(
         self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None
-    ) -> tuple[Tensor, Tensor, DynamicCache]:
+    ) -> tuple[Tensor, Tensor, SharedHeadCache]:
         """Lay out prompts and what follows them.
 
         Args:
@@ -357,12 +364,16 @@ class LanguageModel:
         text = self._embed(torch.cat([rest, after], 1))
         text_mask = torch.cat([rest_mask, after_mask], 1)
         if head is None:
-            return *beside(soft, text, text_mask, rest_mask), DynamicCache()
-        cache = cache_of(repeated(head.keys_values, n))
+            return *beside(soft, text, text_mask, rest_mask), SharedHeadCache(self._layers)
+        pairs = head.keys_values
+        cache = SharedHeadCache(self._layers, pairs if head.shared else None, None if head.shared else pairs)
         return torch.cat([text_mask.new_ones(n, head.columns), text_mask], 1), text, cache
 
-    def _forward(self, embeds: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+    def _forward(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache) -> Tensor:
         """What the logits of every column are made from, ``[n, L, D]``; the cache grows by all columns."""
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        if self._fused is not None:
+            return self._fused(embeds, positions, mask, cache)
         arguments: dict[str, Any] = {
             "inputs_embeds": embeds,
             "attention_mask": mask,
@@ -371,7 +382,7 @@ class LanguageModel:
         if self.shares_prefix:
             arguments[self._cache_name] = cache
         if self._takes_positions:
-            arguments["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+            arguments["position_ids"] = positions
         if self._switches_attention:
             self.model.set_attn_implementation("eager" if torch.is_grad_enabled() else "sdpa")
         if self._plain_head:
@@ -429,7 +440,8 @@ class LanguageModel:
 
     @torch.no_grad()
     def _prefix_is_sharable(self) -> bool:
-        """Whether sharing keys and values gives the logits of the plain computation."""
+        """Whether sharing keys and values gives the logits of transformers' own computation."""
+        self._kept_head = None
         embed = self._embed
         ids = torch.arange(1, 9, device=self.lm.device) * 7 % self.lm.vocabulary_size
         soft = embed(ids[:2])
@@ -446,6 +458,10 @@ class LanguageModel:
             return False
         error = (shared - expected).norm() / expected.norm()
         return bool(error < (1e-3 if self.lm.dtype == torch.float32 else 0.1))
+
+
+def _memory(head: Head | None, cache: SharedHeadCache, mask: Tensor) -> Memory:
+    return Memory(head.kept if head is not None and head.shared else None, detached(cache.own), mask)
 
 
 def _choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -19,7 +19,7 @@ from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import per_token, weighted_completions
 
 Rewards = np.ndarray[Any, np.dtype[np.float64]]
-SETTLE_ROWS = 32  # answers that are decoded together; more would take gigabytes of keys and values
+SETTLE_ROWS = 64  # answers that are decoded together; more would take gigabytes of keys and values
 
 
 class RoundResult(NamedTuple):

@@ -1,0 +1,156 @@
+"""The decoder of Llama's kind, computed in fewer and larger steps than transformers does, from the same weights.
+
+What is saved: one product for queries, keys and values and one for both halves of the feed-forward layer; no keys and
+values copied for the heads of queries that share them; and what all rows of a batch begin with is attended to where it
+stands, without a copy a row. ``agents.language_model`` uses it where a probe finds that it gives transformers' numbers,
+and transformers' own forward pass for every other architecture.
+
+Notation: n rows, L new columns, C columns of a row's own memory, S columns of the shared head, H heads of keys and
+values, G heads of queries to each, d the size of a head, D hidden size.
+"""
+
+from typing import Any
+
+import torch
+from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
+from torch import Tensor, nn
+from torch.nn.functional import linear, rms_norm, silu
+from transformers import PreTrainedModel
+
+FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
+
+
+class FusedLayer:
+    """One layer: its norms, and its weights side by side where they multiply the same input."""
+
+    def __init__(self, layer: Any) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self.norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
+        self.qkv = _side_by_side([attention.q_proj, attention.k_proj, attention.v_proj])
+        self.gate_up = _side_by_side([mlp.gate_proj, mlp.up_proj])
+        self.out, self.down = attention.o_proj, mlp.down_proj
+
+
+class FusedDecoder:
+    """The layers of a frozen model of Llama's kind.
+
+    Args:
+        model: of transformers; its weights are shared, not copied.
+
+    Raises:
+        ValueError: the model is of another kind.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        config, base = model.config, model.base_model
+        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        if config.model_type not in FAMILIES or config.hidden_act != "silu" or kinds != {"full_attention"}:
+            raise ValueError(f"{config.model_type} is not computed here")
+        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.rotary: Any = base.rotary_emb
+        self.layers = [FusedLayer(layer) for layer in base.layers]  # type: ignore[union-attr]
+        self.norm: Any = base.norm
+
+    def __call__(self, embeds: Tensor, positions: Tensor, mask: Tensor, cache: SharedHeadCache) -> Tensor:
+        """The last hidden states of new columns, ``[n, L, D]``; the cache grows by them.
+
+        Args:
+            embeds: ``[n, L, D]``.
+            positions: ``[n, L]``.
+            mask: which columns may be attended to, the shared ones and all that were there before and the new ones
+                in this order, ``[n, S + C + L]``; the shared ones always may.
+            cache: what came before.
+        """
+        n, length, _ = embeds.shape
+        rotation = self._rotation(embeds, positions)
+        blocked = self._blocked(mask, length, cache, embeds.dtype)
+        x = embeds
+        for layer, memory in zip(self.layers, cache.layers, strict=True):
+            q, k, v = self._project(_normed(x, layer.norm), layer, rotation)
+            own = memory.extend(k, v)
+            mixed = attend(q, memory.head, own, blocked)  # (n, H, G * L, d)
+            mixed = mixed.view(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
+            x = x + linear(mixed, layer.out.weight, layer.out.bias)
+            gate, up = linear(_normed(x, layer.mlp_norm), *layer.gate_up).chunk(2, -1)
+            x = x + linear(silu(gate) * up, layer.down.weight, layer.down.bias)
+        return _normed(x, self.norm)
+
+    def _rotation(self, embeds: Tensor, positions: Tensor) -> Pair:
+        """Cosine and signed sine of every column, ``[n, L, 1, d]`` each."""
+        cos, sin = self.rotary(embeds, positions)
+        half = self.size // 2
+        return cos[:, :, None], torch.cat([-sin[..., :half], sin[..., half:]], -1)[:, :, None]
+
+    def _project(self, x: Tensor, layer: FusedLayer, rotation: Pair) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries ``[n, H, G * L, d]``, scaled, keys and values ``[n, H, L, d]``."""
+        n, length, _ = x.shape
+        rotated = self.heads + self.kv_heads
+        qkv = linear(x, *layer.qkv).view(n, length, rotated + self.kv_heads, self.size)
+        qk = qkv[:, :, :rotated]
+        qk = torch.addcmul(qk * rotation[0], qk.roll(self.size // 2, -1), rotation[1])
+        q = (qk[:, :, : self.heads] * self.size**-0.5).transpose(1, 2)  # (n, H * G, L, d)
+        q = q.reshape(n, self.kv_heads, -1, self.size)
+        return q, qk[:, :, self.heads :].transpose(1, 2), qkv[:, :, rotated:].transpose(1, 2)
+
+    def _blocked(self, mask: Tensor, length: int, cache: SharedHeadCache, dtype: torch.dtype) -> Tensor | None:
+        """What is added to the scores of a row's own columns, ``[n, 1, G * L, C + L]``; None for nothing."""
+        head = cache.layers[0].head
+        own = mask[:, 0 if head is None else head[0].shape[2] :]
+        if length == 1 and bool(own.all()):
+            return None
+        columns = own.shape[1]
+        allowed = own[:, None, :].expand(-1, length, -1)
+        if length > 1:
+            allowed = allowed & own.new_ones(length, columns).tril(columns - length)
+        # A column that may attend to nothing, a pad, attends to all alike: its numbers are finite and never used.
+        added = torch.zeros(allowed.shape, dtype=dtype, device=own.device).masked_fill_(
+            ~allowed, torch.finfo(dtype).min
+        )
+        return added.repeat(1, self.heads // self.kv_heads, 1)[:, None]
+
+
+def attend(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) -> Tensor:
+    """Attention to a shared head and to a row's own columns.
+
+    Args:
+        q: scaled queries, ``[n, H, M, d]``, M of them to each head of keys.
+        head: keys and values ``[1, H, S, d]``, all of which may be attended to, or None.
+        own: keys and values ``[n, H, C, d]``.
+        blocked: added to the scores of own columns, ``[n, 1, M, C]``, or None.
+
+    Returns:
+        ``[n, H, M, d]``.
+    """
+    few = q.shape[2] < 8  # queries, which are then cheaper to turn around than all the keys
+    scores = (own[0] @ q.mT).mT if few else q @ own[0].mT  # (n, H, M, C)
+    if blocked is not None:
+        scores = scores + blocked
+    if head is None:
+        return scores.softmax(-1) @ own[1]
+    n, heads, queries, size = q.shape
+    shared = head[0].shape[2]
+    together = q.transpose(0, 1).reshape(heads, n * queries, size)
+    before = torch.bmm(together, head[0][0].transpose(1, 2)).view(heads, n, queries, shared)
+    weights = torch.cat([before.transpose(0, 1), scores], -1).softmax(-1)  # (n, H, M, S + C)
+    shared_weights = weights[..., :shared].transpose(0, 1).reshape(heads, n * queries, shared)
+    from_head = torch.bmm(shared_weights, head[1][0]).view(heads, n, queries, size).transpose(0, 1)
+    return weights[..., shared:] @ own[1] + from_head
+
+
+def _normed(x: Tensor, norm: Any) -> Tensor:
+    return rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+
+
+def _side_by_side(linears: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+    """Weights and biases of several layers as one layer's; theirs become views of it."""
+    sizes = [one.out_features for one in linears]
+    weight = torch.cat([one.weight.detach() for one in linears])
+    for one, part in zip(linears, weight.split(sizes), strict=True):
+        one.weight.data = part
+    if linears[0].bias is None:
+        return weight, None
+    bias = torch.cat([one.bias.detach() for one in linears])
+    for one, part in zip(linears, bias.split(sizes), strict=True):
+        one.bias.data = part
+    return weight, bias
