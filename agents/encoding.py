@@ -1,7 +1,7 @@
 """Text ↔ tokens: how a question is put to a model, and how an answer ends.
 
-With the chat template a question is a user's message and the answer the assistant's; without one it is followed by
-``Answer:``. Either way a completion ends with the stop token.
+With the chat template a question is a user's message and the answer the assistant's, and the end of a turn ends it.
+Without one the question is followed by ``Answer:``, and the end of the line ends the answer.
 """
 
 from functools import lru_cache
@@ -9,6 +9,7 @@ from functools import lru_cache
 from reasoning_arena.agents.models import LoadedModel
 
 PLAIN = "{question}\nAnswer:"
+PLAIN_END = "\n\n"
 _PROBE = "\x1fquestion\x1f"
 
 
@@ -21,15 +22,20 @@ class Encoder:
 
     Attributes:
         chat_template: whether it is used.
-        stop_id: the token that ends a completion in training.
-        stop_ids: the tokens that end a completion in decoding.
+        end_ids: what the model's settings and its tokenizer call an end.
+        stop_ids: the tokens that end a completion in decoding, those and any end of a line.
+        stop_id: the one of them that ends a completion in training.
     """
 
     def __init__(self, lm: LoadedModel, chat_template: bool = True) -> None:
         self.tokenizer = lm.tokenizer
         self.chat_template = chat_template and bool(lm.tokenizer.chat_template)
-        self.stop_ids = _stop_ids(lm)
-        self.stop_id = self._turn_end() if self.chat_template else self._default_stop()
+        self.end_ids = _end_ids(lm)
+        if self.chat_template:
+            self.stop_ids, self.stop_id = self.end_ids, self._turn_end()
+        else:
+            self.stop_ids = self.end_ids | _line_ends(lm)
+            self.stop_id = self._line_end()
         self.prompt_ids = lru_cache(maxsize=4096)(self._prompt_ids)
 
     def completion_ids(self, answer: str) -> tuple[int, ...]:
@@ -38,9 +44,10 @@ class Encoder:
         return (*self._ids(text), self.stop_id)
 
     def text(self, completion: tuple[int, ...]) -> str:
-        """The answer that a completion's tokens spell, without stop tokens and outer blanks."""
-        ids = [token for token in completion if token not in self.stop_ids]
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        """The answer that a completion's tokens spell, without what ends it and outer blanks."""
+        ids = [token for token in completion if token not in self.end_ids]
+        text = str(self.tokenizer.decode(ids, skip_special_tokens=True))
+        return (text if self.chat_template else text.partition("\n")[0]).strip()
 
     def _ids(self, text: str) -> list[int]:
         clean = text.encode("utf-8", "replace").decode()  # a lone surrogate has no bytes that a tokenizer could read
@@ -62,14 +69,26 @@ class Encoder:
     def _turn_end(self) -> int:
         """The first stop token that the chat template puts behind an assistant's message."""
         _, _, tail = self._chat("question", _PROBE).rpartition(_PROBE)
-        return next((token for token in self._ids(tail) if token in self.stop_ids), self._default_stop())
+        return next((token for token in self._ids(tail) if token in self.end_ids), self._end())
 
-    def _default_stop(self) -> int:
-        stop = self.tokenizer.eos_token_id
-        return int(stop) if isinstance(stop, int) else min(self.stop_ids)
+    def _line_end(self) -> int:
+        """The token that a language model puts behind a line and before an empty one."""
+        ids = self._ids(f"9{PLAIN_END}")
+        return next((token for token in ids if token in self.stop_ids - self.end_ids), self._end())
+
+    def _end(self) -> int:
+        end = self.tokenizer.eos_token_id
+        return int(end) if isinstance(end, int) else min(self.end_ids)
 
 
-def _stop_ids(lm: LoadedModel) -> frozenset[int]:
+def _line_ends(lm: LoadedModel) -> frozenset[int]:
+    """All tokens that hold the end of a line."""
+    written = "\n", "Ċ", "<0x0A>"  # as it is, as one of GPT-2's byte characters, and as SentencePiece's byte
+    ids = (i for token, i in lm.tokenizer.get_vocab().items() if any(mark in token for mark in written))
+    return frozenset(i for i in ids if "\n" in lm.tokenizer.decode([i]))
+
+
+def _end_ids(lm: LoadedModel) -> frozenset[int]:
     """What the model's generation settings and its tokenizer call an end."""
     ids: set[int] = set()
     for end in (

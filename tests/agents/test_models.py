@@ -145,7 +145,12 @@ def test_the_encoder_knows_where_answers_end(lm: LoadedModel) -> None:
     for encoder in (chat, plain):
         tokens = encoder.completion_ids("5 + 4 = 9")
         assert tokens[-1] == encoder.stop_id
+        assert encoder.stop_id in encoder.stop_ids
         assert encoder.text(tokens) == "5 + 4 = 9"
+    assert "\n" in lm.tokenizer.decode([plain.stop_id])
+    assert plain.text(tuple(lm.tokenizer(" 9\n8").input_ids)) == "9"
+    assert chat.text(tuple(lm.tokenizer(" 9\n8").input_ids)) == "9\n8"
+    assert plain.stop_ids > chat.stop_ids
     assert lm.tokenizer.decode(chat.prompt_ids("What?")).endswith("What?<|im_end|>\n<|im_start|>assistant\n")
     assert lm.tokenizer.decode(plain.prompt_ids("What?")) == "What?\nAnswer:"
 
