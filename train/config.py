@@ -98,8 +98,9 @@ class Config:
     """Tasks, mixed evenly."""
     difficulty: int = 1
     """1 (easiest) to 5."""
-    estimator: Literal["reinforce", "rloo", "grpo", "maxrl", "raft"] = "maxrl"
-    """How rewards become weights, for --loss reward."""
+    estimator: Literal["reinforce", "rloo", "grpo", "maxrl", "raft", "exact"] = "exact"
+    """How rewards become weights, for --loss reward. All weigh the model's own samples; exact has the environment pay
+    every answer that a question with a closed set of answers allows, and weighs samples like maxrl elsewhere."""
     samples_per_question: int = 8
     """Answers to each question, for --loss reward."""
     temperature: float = 0.6

@@ -40,11 +40,33 @@ def raft(rewards: Tensor) -> Tensor:
     return (rewards > 0).float()
 
 
+def exact(rewards: Tensor, logprobs: Tensor) -> Tensor:
+    """``π_a s_a / Σ π s`` over a closed set of answers, all of them paid: ascends ``log Σ π(a|x) s(a)`` itself.
+
+    There is nothing to sample, so nothing varies; where no candidate succeeded the weights are 0.
+
+    Args:
+        rewards: of one question's candidates, ``[K]``.
+        logprobs: of the candidates' completions, ``[K]``.
+    """
+    success = rewards > 0
+    if not success.any():
+        return torch.zeros_like(rewards)
+    return torch.where(success, logprobs, -torch.inf).softmax(0)
+
+
 class Estimator(NamedTuple):
-    """A function from rewards to weights, and the smallest group that it makes sense of."""
+    """How one estimator works.
+
+    Attributes:
+        weights: a function from rewards to weights.
+        least_samples: the smallest group that it makes sense of.
+        enumerates: whether questions with a closed set of answers are answered with each of them (``exact``).
+    """
 
     weights: Callable[[Tensor], Tensor]
     least_samples: int
+    enumerates: bool = False
 
 
 ESTIMATORS = {
@@ -53,4 +75,5 @@ ESTIMATORS = {
     "grpo": Estimator(grpo, 2),
     "maxrl": Estimator(maxrl, 2),
     "raft": Estimator(raft, 1),
+    "exact": Estimator(maxrl, 2, enumerates=True),
 }

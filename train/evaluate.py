@@ -10,7 +10,7 @@ from reasoning_arena.envs import ArenaError, ReasoningArenaVectorEnv
 from reasoning_arena.train.config import Config
 
 EVAL_SEED = 20_260_101  # held-out problems are the same for every training seed
-BATCH = 64  # held-out problems answered together: more would take gigabytes of keys and values
+BATCH = 32  # held-out problems answered together: more would take gigabytes of keys and values
 
 
 class Exchange(NamedTuple):

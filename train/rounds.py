@@ -13,13 +13,13 @@ from reasoning_arena.agents.language_model import Scored
 from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train.config import Config
-from reasoning_arena.train.estimators import ESTIMATORS
+from reasoning_arena.train.estimators import ESTIMATORS, exact
 from reasoning_arena.train.evaluate import make_envs
 from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import per_token, weighted_completions
 
 Rewards = np.ndarray[Any, np.dtype[np.float64]]
-SETTLE_ROWS = 64  # answers that are decoded together; more would take gigabytes of keys and values
+SETTLE_ROWS = 32  # answers that are decoded together; more would take gigabytes of keys and values
 
 
 class RoundResult(NamedTuple):
@@ -68,17 +68,20 @@ class Lanes:
 
     Attributes:
         questions: what is being asked.
+        candidates: the closed set of each question's answers, or nothing.
     """
 
     def __init__(self, config: Config, copies: int = 1) -> None:
         assert config.batch_size is not None
         self.envs = make_envs(config, config.batch_size * copies, "train")
         seeds = np.random.SeedSequence(config.seed).generate_state(config.batch_size)  # 32 bits each
-        self.questions, _ = self.envs.reset(seed=[int(seed) for seed in seeds for _ in range(copies)])
+        self.questions, infos = self.envs.reset(seed=[int(seed) for seed in seeds for _ in range(copies)])
+        self.candidates: Sequence[tuple[str, ...]] = infos["candidates"]
 
     def answer(self, answers: Sequence[str]) -> tuple[Rewards, Info]:
         """The rewards of answers, one a lane, and what the environment told of the questions that they end."""
         self.questions, rewards, _, _, infos = self.envs.step(answers)
+        self.candidates = infos["candidates"]
         return rewards, infos["final_info"]
 
     def skip(self, rounds: int) -> None:
@@ -172,38 +175,56 @@ class SupervisedRound:
         """Nothing to do."""
 
 
-class RewardRound:
-    """Reward-weighted log-probabilities of the policy's own answers. The gold answer is never looked at.
+class Group(NamedTuple):
+    """The answers to one question that are paid and learnt from.
 
-    A third environment with the same seeds asks every question once for each sampled answer.
+    Attributes:
+        texts: what the environment is told.
+        tokens: the same in tokens, the stop token last.
+        enumerated: whether these are all the answers that the question allows, rather than samples.
+    """
+
+    texts: list[str]
+    tokens: list[tuple[int, ...]]
+    enumerated: bool
+
+
+class RewardRound:
+    """Reward-weighted log-probabilities of answers that the environment paid. The gold answer is never looked at.
+
+    The answers are the policy's own samples; with the estimator ``exact``, a question that says which answers it allows
+    gets each of those instead. A third environment with the same seeds asks every question once for each answer.
     """
 
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
         self.config, self.policy, self.learner = config, policy, learner
+        self.estimator = ESTIMATORS[config.estimator]
         self.before, self.after = Lanes(config), Lanes(config)
-        self.sampled = Lanes(config, config.samples_per_question)
+        self.paid = Lanes(config, config.samples_per_question)
         self.generator = torch.Generator(policy.lm.device).manual_seed(config.seed)
         self.results: list[RoundResult] = []
 
     def play(self) -> Update | None:
         """Learn from the next batch of questions."""
-        policy, group = self.policy, self.config.samples_per_question
+        policy, size = self.policy, self.config.samples_per_question
         questions = self.before.questions
-        temperatures = (0.0, *[self.config.temperature] * group)
-        answers = policy.act(questions, temperatures=temperatures, generator=self.generator)
-        samples = [answer for i, answer in enumerate(answers) if i % (group + 1)]
-        before, _ = self.before.answer(_texts(answers[:: group + 1]))
-        rewards = torch.from_numpy(self.sampled.answer(_texts(samples))[0]).float().view(-1, group)  # (B, G)
-        weights = ESTIMATORS[self.config.estimator].weights(rewards).flatten()  # (B * G,)
-        update = self._learn(questions, samples, weights)
+        greedy = _texts(policy.act(questions))
+        groups = self._groups(questions, self.before.candidates)
+        before, _ = self.before.answer(greedy)
+        told = [text for group in groups for text in (*group.texts, *[""] * (size - len(group.texts)))]
+        rewards = torch.from_numpy(self.paid.answer(told)[0]).float().view(-1, size)  # (B, G)
+        update = self._learn(questions, groups, rewards)
         after, _ = self.after.answer(_texts(policy.act(questions)))
-        success = (rewards > 0).float().mean(1)
-        extra = {
-            "train/success_rate": float(success.mean()),
-            "train/dead_groups": float(((success == 0) | (success == 1)).float().mean()),
-        }
+        sampled = torch.tensor([not group.enumerated for group in groups])
+        # What the policy itself earned: its samples, or where there are none its greedy answer.
+        earned = torch.where(sampled, rewards.mean(1), torch.from_numpy(before).float())
+        success = (rewards[sampled] > 0).float().mean(1)
+        extra = {}
+        if len(success):
+            dead = ((success == 0) | (success == 1)).float()
+            extra = {"train/success_rate": float(success.mean()), "train/dead_groups": float(dead.mean())}
         shares = float((before > 0).mean()), float((after > 0).mean())
-        self.results.append(RoundResult(update, float(rewards.mean()), *shares, extra))
+        self.results.append(RoundResult(update, float(earned.mean()), *shares, extra))
         return update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
@@ -211,20 +232,48 @@ class RewardRound:
         results, self.results = self.results, []
         return results
 
-    def _learn(self, questions: Sequence[str], samples: Sequence[Answer], weights: torch.Tensor) -> Update | None:
-        """One step on the samples that carry a weight, or None where none does."""
-        group = self.config.samples_per_question
-        chosen = weights.nonzero().flatten().tolist()
+    def _groups(self, questions: Sequence[str], candidates: Sequence[tuple[str, ...]]) -> list[Group]:
+        """The answers to be paid, up to ``samples_per_question`` for each question."""
+        size, encoder = self.config.samples_per_question, self.policy.encoder
+        closed = [self.estimator.enumerates and 0 < len(allowed) <= size for allowed in candidates]
+        asked = [question for question, enumerated in zip(questions, closed, strict=True) if not enumerated]
+        temperatures = (self.config.temperature,) * size
+        said = self.policy.act(asked, temperatures=temperatures, generator=self.generator)
+        samples = iter([said[i : i + size] for i in range(0, len(said), size)])
+        groups = []
+        for allowed, enumerated in zip(candidates, closed, strict=True):
+            if enumerated:
+                groups.append(Group(list(allowed), [encoder.completion_ids(text) for text in allowed], True))
+            else:
+                answers = next(samples)
+                groups.append(Group(_texts(answers), [answer.tokens for answer in answers], False))
+        return groups
+
+    def _learn(self, questions: Sequence[str], groups: Sequence[Group], rewards: torch.Tensor) -> Update | None:
+        """One step on the answers that carry a weight, or None where none does."""
+        size = self.config.samples_per_question
+        weights = self.estimator.weights(rewards)  # (B, G)
+        for k, group in enumerate(groups):
+            if group.enumerated:  # only those that were paid can carry a weight
+                weights[k] = (rewards[k] > 0).float()
+        chosen = weights.nonzero().tolist()
         if not chosen:
             return None
-        asked = sorted({i // group for i in chosen})
-        owners = [asked.index(i // group) for i in chosen]
-        scored = self.policy.score([questions[k] for k in asked], [samples[i].tokens for i in chosen], owners)
-        return self.learner.step(weighted_completions(scored, weights[chosen], len(samples)))
+        asked = sorted({k for k, _ in chosen})
+        owners = [asked.index(k) for k, _ in chosen]
+        scored = self.policy.score([questions[k] for k in asked], [groups[k].tokens[i] for k, i in chosen], owners)
+        logprobs = scored.logprobs.detach().sum(1).cpu()
+        for k, group in enumerate(groups):
+            mine = [n for n, (owner, _) in enumerate(chosen) if owner == k]
+            if group.enumerated and mine:
+                paid = torch.tensor([chosen[n][1] for n in mine])
+                weights[k, paid] = size * exact(rewards[k, paid], logprobs[mine])  # a question counts once
+        carried = torch.stack([weights[k, i] for k, i in chosen])
+        return self.learner.step(weighted_completions(scored, carried, rewards.numel()))
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""
-        for lanes in (self.before, self.after, self.sampled):
+        for lanes in (self.before, self.after, self.paid):
             lanes.skip(rounds)
 
     def state_dict(self) -> dict[str, Any]:
