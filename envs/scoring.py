@@ -229,7 +229,7 @@ def _numbers(text: str, read: Callable[[str, str], str | None]) -> list[Found]:
         if value is not None and value != "0" and match["sign"] in ("-", "−"):
             value = f"-{value}"
         found.append(Found(value, match.start(), match.end()))
-    if found or any(character.isdigit() for character in text):
+    if found or any(map(str.isdigit, text)):
         return found
     for match in _NUMBER_WORDS.finditer(text):
         minus, tens, unit, single = match.groups()
@@ -253,7 +253,7 @@ def _named(text: str, candidates: tuple[str, ...]) -> list[Found]:
     """All candidates that a text names as whole words, the longest where several begin at one place."""
     by_first_word: dict[str, list[tuple[list[str], str]]] = {}
     for candidate in candidates:
-        parts = _WORDS.findall(candidate.lower())
+        parts = [candidate.lower()] if candidate.isalnum() else _WORDS.findall(candidate.lower())
         if parts:
             by_first_word.setdefault(parts[0], []).append((parts, candidate))
     lowered = text.lower()
