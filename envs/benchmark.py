@@ -41,11 +41,11 @@ NEAREST = {
 
 
 def rate(work: Callable[[], object], seconds: float) -> float:
-    """How often a second something can be done: the best of as many rounds as there is time for."""
+    """How often a second something can be done: the best of as many rounds as there is time for, and of at least 3."""
     work()
-    best, end = 0.0, time.perf_counter() + seconds
-    while (began := time.perf_counter()) < end:
-        done = 0
+    best, rounds, end = 0.0, 0, time.perf_counter() + seconds
+    while (began := time.perf_counter()) < end or rounds < 3:
+        done, rounds = 0, rounds + 1
         while (passed := time.perf_counter() - began) < ROUND:
             work()
             done += 1
