@@ -16,7 +16,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 from reasoning_arena.envs.expression import NoExpression, fits, symbols
@@ -54,19 +54,23 @@ _MARKS = re.compile(_CONCLUDED, re.I)
 _WORD_MARKS = re.compile(_CONCLUDED + r"|\bis\b|:", re.I)
 _EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|expression)\b|:", re.I)
 _TAKEN_BACK = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either)\b|n['’]t\b",
+    r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either|hardly|i doubt|"
+    r"far from|nothing like|instead of|rather than|(?:all|any\w*|every\w*) but)\b|n['’]t\b",
     re.I,
 )
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|other|smaller|larger|bigger) than|or (?:more|less|fewer)|"
-    r"about|around|approximately|roughly|nearly|almost|between|no|up to|over|under|above|below)\b|[<>≤≥≠~≈±]|!=",
+    r"about|around|approximately|roughly|nearly|almost|between|no|up to|over|under|above|below|hundreds?|thousands?|"
+    r"[mb]illions?|dozens?|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed)\b|[<>≤≥≠~≈±]|!=",
     re.I,
 )
+_OR = re.compile(r"\bor\b", re.I)
+_OPERATORS = {"+", "-", "−", "*", "×", "·", "x", "/", "÷", "^", "**", "plus", "minus", "times"}
 # A number is not glued to letters, other digits, or a fraction; a full stop that ends a sentence may follow.
 _NUMBERS = re.compile(
-    r"(?<![\w.,/^])(?P<sign>[-−+]?)(?:[$€£]\s?)?(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?P<rest>[.,/^%:]?\d[\d.,/^:]*)?"
-    r"(?P<after>[A-Za-z_%°^/]*)",
-    re.ASCII,
+    r"(?<![\w.,/^])(?<![A-Za-z]\()(?P<sign>[-−+]|(?:\b(?:minus|negative)\s)?)(?:[$€£]\s?)?"
+    r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?P<rest>(?:\.{2,}|[.,/^%:])?\d[\d.,/^:]*)?(?P<after>[A-Za-z_%°^/+]*)",
+    re.ASCII | re.I,
 )
 _UNITS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -75,7 +79,8 @@ _UNITS = (
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORD_VALUES = {word: i for i, word in enumerate(_UNITS)} | {word: 20 + 10 * i for i, word in enumerate(_TENS)}
 _NUMBER_WORDS = re.compile(
-    rf"\b(?:(minus|negative)\s+)?(?:({'|'.join(_TENS)})[-\s]({'|'.join(_UNITS[1:10])})|({'|'.join(_TENS + _UNITS)}))\b",
+    r"(?:\b(minus|negative)\s+|(?<!\w)([-−]))?"
+    rf"\b(?:({'|'.join(_TENS)})[-\s]({'|'.join(_UNITS[1:10])})|({'|'.join(_TENS + _UNITS)}))\b",
     re.I,
 )
 _INTRODUCTION = re.compile(r"^\s*(?:the )?(?:final )?answer(?: is|:)\s*", re.I)
@@ -85,7 +90,8 @@ _DENOMINATOR = re.compile(r"0*[1-9]\d*", re.ASCII)
 _LATEX_FRACTION = re.compile(r"\\[dt]?frac\s?\{(\d{1,15})\}\{(\d{1,15})\}", re.ASCII)
 _LIST_ITEMS = re.compile(r"[-−+]?[\w./%^]+")
 _SIGNED_INTEGER = re.compile(rf"[-−+]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
-_YES_NO = re.compile(r"\b(yes|no)\b", re.I)
+_YES_NO = re.compile(r"(?:\b(not|never|neither|hardly)\s|(n['’]t\s))?\b(yes|no)\b", re.I)
+_TAG = re.compile(r"<(/?)([a-z]+)>", re.I)  # <answer>9</answer>, <b>9</b>
 _NOTHING = re.compile(r"\b(?:none|nobody|nothing|empty)\b", re.I)
 _WORDS = re.compile(r"\d+(?:[.,]\d+)+|\w+")
 _ASCII_WORDS = re.compile(r"[a-z0-9]+", re.I | re.ASCII)
@@ -109,6 +115,8 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
         return _expression(text)
     if answer_type == "text":  # of which nothing is known: the whole of it, but for how it is introduced and spaced
         return " ".join(_INTRODUCTION.sub("", text, count=1).split()) or None
+    if "<" in text:
+        text = _TAG.sub(lambda tag: " answer: " if tag[2].lower() == "answer" and not tag[1] else " ", text)
     found = _found(text, answer_type, candidates, items)
     if not found:
         return None
@@ -116,13 +124,16 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
     starts = [one.start for one in found]
     marks = [] if answer_type == "summary" else [*(_WORD_MARKS if answer_type == "word" else _MARKS).finditer(text)]
     begin = max((mark.end() for mark in marks if mark.end() <= starts[-1]), default=0)
-    value = _together(found[bisect_right(starts, begin - 1) :], answer_type)
+    first = bisect_right(starts, begin - 1)
+    value = _together(found[first:], answer_type)
     if value is None:
         return None
     if answer_type != "yes_no" and _TAKEN_BACK.search(text, begin):
         return None
-    if answer_type in ("integer", "rational") and _HEDGED.search(text, begin):
-        return None
+    if answer_type in ("integer", "rational"):
+        others = found[first - 1].end if first else 0  # "9 or = 8": an "or" between two conclusions, too
+        if _HEDGED.search(text, begin) or _OR.search(text, others) or _calculated(text, found[first:]):
+            return None
     if answer_type != "summary" and _contradicted(text, found, marks, answer_type, value):
         return None
     return value
@@ -150,7 +161,10 @@ def _found(text: str, answer_type: str, candidates: tuple[str, ...], items: tupl
     if answer_type == "rational":
         return _numbers(text, _fraction)
     if answer_type == "yes_no":
-        return [Found(match[0].lower(), match.start(), match.end()) for match in _YES_NO.finditer(text)]
+        return [
+            Found(None if match[1] or match[2] else match[3].lower(), match.start(3), match.end())
+            for match in _YES_NO.finditer(text)
+        ]
     if answer_type == "word":
         return [Found(match[0].lower(), match.start(), match.end()) for match in _ASCII_WORDS.finditer(text)]
     if answer_type == "list" and not items:
@@ -192,6 +206,12 @@ def _contradicted(text: str, found: list[Found], marks: list[re.Match[str]], ans
     return False
 
 
+def _calculated(text: str, final: list[Found]) -> bool:
+    """Whether an operator stands between two numbers: ``3 * 3`` is no 3."""
+    gaps = (text[one.end : other.start].strip().lower() for one, other in pairwise(final))
+    return any(gap in _OPERATORS for gap in gaps)
+
+
 def _expression(text: str) -> str | None:
     """The expression that a text is, or ends in, behind the last mark."""
     marks = list(_EXPRESSION_MARKS.finditer(text))
@@ -225,16 +245,17 @@ def _numbers(text: str, read: Callable[[str, str], str | None]) -> list[Found]:
     found = []
     for match in _NUMBERS.finditer(text):
         digits, rest = match["whole"].replace(",", ""), match["rest"] or ""
-        value = read(digits, rest) if not match["after"] and len(digits) + len(rest) <= MAX_DIGITS else None
-        if value is not None and value != "0" and match["sign"] in ("-", "−"):
+        glued = match["after"] or text[match.end() : match.end() + 1].isnumeric()  # as in "9²"
+        value = read(digits, rest) if not glued and len(digits) + len(rest) <= MAX_DIGITS else None
+        if value is not None and value != "0" and match["sign"] not in ("", "+"):
             value = f"-{value}"
         found.append(Found(value, match.start(), match.end()))
-    if found or any(character.isdigit() for character in text):
+    if found or any(map(str.isdigit, text)):
         return found
     for match in _NUMBER_WORDS.finditer(text):
-        minus, tens, unit, single = match.groups()
+        minus, dash, tens, unit, single = match.groups()
         number = _WORD_VALUES[single.lower()] if single else _WORD_VALUES[tens.lower()] + _WORD_VALUES[unit.lower()]
-        found.append(Found(str(-number if minus else number), match.start(), match.end()))
+        found.append(Found(str(-number if minus or dash else number), match.start(), match.end()))
     return found
 
 
@@ -253,7 +274,7 @@ def _named(text: str, candidates: tuple[str, ...]) -> list[Found]:
     """All candidates that a text names as whole words, the longest where several begin at one place."""
     by_first_word: dict[str, list[tuple[list[str], str]]] = {}
     for candidate in candidates:
-        parts = _WORDS.findall(candidate.lower())
+        parts = [candidate.lower()] if candidate.isalnum() else _WORDS.findall(candidate.lower())
         if parts:
             by_first_word.setdefault(parts[0], []).append((parts, candidate))
     lowered = text.lower()

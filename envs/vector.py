@@ -124,33 +124,31 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         for action in actions:
             if not isinstance(action, str):
                 raise TypeError(f"an action is a str, not {type(action).__name__}")
-        terminated = np.zeros(n, bool)
-        rewards = np.empty(n)
+        rewards: list[float] = []
         observations: list[str] = []
         infos: list[Info] = []
+        final_observations: list[str | None] = [None] * n
         final_infos: list[Info | None] = [None] * n
-        final_observations = np.full(n, None, object)
-        for i, action in enumerate(actions):
-            observation, correct, over, info = self._episodes[i].answer(action)
-            rewards[i] = self.rewards_of[correct]
+        for i, (action, episode, rng) in enumerate(zip(actions, self._episodes, self._rngs, strict=True)):
+            observation, correct, over, info = episode.answer(action)
+            rewards.append(self.rewards_of[correct])
             if over:
-                terminated[i] = True
-                final_infos[i], final_observations[i] = info, observation
-                rng = self._rngs[i]
+                final_observations[i], final_infos[i] = observation, info
                 assert rng is not None  # set by the first reset
                 episode = self._episodes[i] = Episode(self.source.draw(rng), self.max_attempts)
                 observation, info = episode.observation, episode.info()
             observations.append(observation)
             infos.append(info)
         stacked = _stacked(infos)
+        terminated = np.fromiter((info is not None for info in final_infos), bool, n)
         if terminated.any():
             stacked |= {
-                "final_obs": final_observations,
+                "final_obs": np.array(final_observations, object),
                 "_final_obs": terminated.copy(),
                 "final_info": _stacked(final_infos),
                 "_final_info": terminated.copy(),
             }
-        return tuple(observations), rewards, terminated, np.zeros(n, bool), stacked
+        return tuple(observations), np.array(rewards), terminated, np.zeros(n, bool), stacked
 
     def render(self) -> tuple[str, ...] | None:
         """Each lane's question."""

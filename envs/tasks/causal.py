@@ -43,7 +43,7 @@ class Causal(Task):
         """Draw chains of different events, mix their rules, and set one of them off."""
         n, length = SHAPES[difficulty]
         events = rng.pick_distinct(EVENTS, n * (length + 1))
-        chains = tuple(tuple(events[i * (length + 1) : (i + 1) * (length + 1)]) for i in range(n))
+        chains = tuple([tuple(events[i * (length + 1) : (i + 1) * (length + 1)]) for i in range(n)])
         rules = rng.mixed([(a, b) for chain in chains for a, b in pairwise(chain)])
         return Facts(chains, tuple(rules), rng.below(n))
 
@@ -63,8 +63,8 @@ class Causal(Task):
             f"{rules} It starts with {start}. How does it end?",
             f"What is the last thing that follows from {start}? {rules}",
         )[phrasing]
-        ends = tuple(sorted(c[-1] for c in facts.chains))
-        steps = ", ".join(f"{a} {verb} {b}" for a, b in pairwise(chain))
+        ends = tuple(sorted([c[-1] for c in facts.chains]))
+        steps = ", ".join([f"{a} {verb} {b}" for a, b in pairwise(chain)])
         return Posed(question, answer, "choice", ends, steps)
 
     def solve(self, question: str) -> set[str]:

@@ -63,10 +63,11 @@ class Comparison(Task):
         """Clues, then the rank asked for."""
         more, most, less, least = QUALITIES[facts.quality]
         people, n = facts.people, len(facts.people)
-        clues = " ".join(
+        told = [
             f"{people[i + 1]} is {less} than {people[i]}." if turned else f"{people[i]} is {more} than {people[i + 1]}."
             for i, turned in facts.clues
-        )
+        ]
+        clues = " ".join(told)
         rank = least if facts.rank == n - 1 else ORDINALS[facts.rank] + most
         question = (
             f"{clues} Who is the {rank}?",

@@ -61,7 +61,7 @@ class Grid(Task):
 
     def content(self, facts: Facts) -> object:
         """The clues, in no order."""
-        return facts.noun, sorted((who, sorted(what), has) for who, what, has in facts.clues)
+        return facts.noun, sorted([(who, sorted(what), has) for who, what, has in facts.clues])
 
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """Who and what there is, the clues, then a person's thing or a thing's person."""
@@ -93,7 +93,7 @@ class Grid(Task):
         pairs = [(who, owned[who]) for who in (*outright, *people[len(outright) :])]
         if facts.asks_person:  # what is asked about comes first, so that its answer is what followed it
             pairs = [(what, who) for who, what in pairs]
-        settled = ", ".join(f"{one}: {other}" for one, other in pairs)
+        settled = ", ".join([f"{one}: {other}" for one, other in pairs])
         asked = things[facts.asked] if facts.asks_person else people[facts.asked]
         kind: AnswerType = "name" if facts.asks_person else "choice"
         return Posed(question, answer, kind, tuple(sorted(candidates)), f"{settled}, so {asked}: {answer}")

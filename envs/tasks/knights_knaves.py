@@ -78,7 +78,7 @@ class KnightsKnaves(Task):
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """What knights and knaves are, what everybody says, then the person asked about."""
         people, verb = facts.people, rng.pick(VERBS)
-        told = " ".join(f'{people[i]} {verb}: "{_said(people[i], facts.claims[i], rng)}."' for i in facts.order)
+        told = " ".join([f'{people[i]} {verb}: "{_said(people[i], facts.claims[i], rng)}."' for i in facts.order])
         asked, everybody = people[facts.way - 1], listed(sorted(people))
         question = (
             f"Knights always tell the truth and knaves always lie. {everybody} are each a knight or a knave. {told} "

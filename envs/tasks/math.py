@@ -61,7 +61,7 @@ class Math(Task):
                 steps.append((kind, k))
                 numbers.append(total)
             else:
-                if total != start and all(total != k for _, k in steps):
+                if total != start and total not in [k for _, k in steps]:
                     return Facts(rng.pick(PEOPLE), rng.pick(ITEMS), start, tuple(steps), tuple(numbers))
 
     def content(self, facts: Facts) -> object:
@@ -71,7 +71,7 @@ class Math(Task):
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """A story of one sentence a step."""
         who, item = facts.person, facts.item
-        story = " ".join(rng.pick(WORDING[kind]).format(who=who, k=k) for kind, k in facts.steps)
+        story = " ".join([rng.pick(WORDING[kind]).format(who=who, k=k) for kind, k in facts.steps])
         question = (
             f"{who} has {facts.start} {item}. {story} How many {item} does {who} have now?",
             f"{who} starts with {facts.start} {item}. {story} How many {item} does {who} end up with?",
@@ -79,7 +79,7 @@ class Math(Task):
             f"How many {item} are left with {who} after this? {who} owns {facts.start} {item}. {story}",
         )[phrasing]
         before = (facts.start, *facts.numbers)
-        worked = ", ".join(f"{before[i]} {kind} {k} = {before[i + 1]}" for i, (kind, k) in enumerate(facts.steps))
+        worked = ", ".join([f"{before[i]} {kind} {k} = {before[i + 1]}" for i, (kind, k) in enumerate(facts.steps)])
         return Posed(question, str(facts.numbers[-1]), "integer", (), worked)
 
     def solve(self, question: str) -> set[str]:

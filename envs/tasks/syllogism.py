@@ -85,7 +85,7 @@ class Syllogism(Task):
 
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """Statements, then the conclusion."""
-        told = " ".join(f"{FORMS[form].format(x, y).capitalize()}." for form, x, y in facts.told)
+        told = " ".join([f"{FORMS[form].format(x, y).capitalize()}." for form, x, y in facts.told])
         form, start, end = facts.asked
         asked = FORMS[form].format(start, end)
         question = (

@@ -14,12 +14,16 @@ RIGHT = [
     "9", "9.", "9.0", " 9 ", "$9", "$9.00", "nine", "Nine.", "**9**", r"\boxed{9}", r"$\boxed{9}$", "Answer: 9.", "Answer: **9**",
     "The answer is 9", "the final answer is: $9.00", "#### 9", "= 9", "5 + 4 = 9", "3 + 4 = 7, 7 + 2 = 9", "so Bob has 9 apples",
     "Bob had 5 apples and got 4, so he has 9 apples.", "9 apples", "9!", "He has 9.\n", "9, 9", "Answer: 9 (nine)", "0009",
-    "Answer: 9. So the answer is 9",
+    "Answer: 9. So the answer is 9", "<answer>9</answer>", "<think>4 or 5, 8?</think> <answer> 9 </answer>", "<b>9</b>", "3 * 3 = 9",
+    "3, 5, 7, 9, so 9", "12 minus 3 = 9", "8 or 9? 4 + 5 = 9",
 ]  # fmt: skip
 WRONG = [
     "", "4 or 5", "8 9", "9, 10", "8, 9", "Answer: 4. Answer: 9", "Answer: 9. Answer: 4", "not 9", "The answer is not 9", "9 is wrong",
     "at least 9", "about 9", "9 or more", "less than 9", "9.5", "90", "99", "-9", "x9", "9x", "9/2", "9%", "9:30", "1e9", "9th", "٩",
     "9" * 5000, "the answer is correct", "no 9", "neither 9", "Answer: 9 or 10", "8 9 10", "nine or ten", "> 9", "between 8 and 9",
+    "9 or ten", "9 or another number", "x = 9 or x = 8", "x = 8 or x = 9", "8 or = 9", "anything but 9", "hardly 9", "I doubt 9", "far from 9", "9 * 9",
+    "9 x 9", "9 + 9", "9 × 9", "sqrt(9)", "9²", "9+", "9..10", "8...9", "9 thousand", "nine hundred", "9 million", "9 percent", "9 halves", "9 squared",
+    "negative 9", "minus 9", "-nine", "9\u0664", "<answer>8</answer><answer>9</answer>", "<9>", "x<9", "9 or so",
 ]  # fmt: skip
 
 
@@ -34,7 +38,17 @@ def test_what_commits_to_no_nine(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1,000", "1000"), ("-3", "-3"), ("−3", "-3"), ("twenty-one", "21"), ("minus two", "-2")]
+    ("text", "value"),
+    [
+        ("1,000", "1000"),
+        ("-3", "-3"),
+        ("−3", "-3"),
+        ("twenty-one", "21"),
+        ("minus two", "-2"),
+        ("minus 2", "-2"),
+        ("-two", "-2"),
+        ("- 2", "2"),
+    ],
 )
 def test_other_integers(text: str, value: str) -> None:
     assert extract(text, "integer") == value
@@ -63,6 +77,9 @@ def test_forms_of_a_name(text: str) -> None:
         "Who is it?",
         "Bob or Alice",
         "neither Bob",
+        "anyone but Bob",
+        "all but Bob",
+        "far from Bob",
     ],
 )
 def test_what_names_no_one(text: str) -> None:
@@ -74,7 +91,16 @@ def test_the_longest_candidate_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("Yes.", "yes"), ("No, it does not.", "no"), ("yes no", None), ("maybe", None)]
+    ("text", "value"),
+    [
+        ("Yes.", "yes"),
+        ("No, it does not.", "no"),
+        ("yes no", None),
+        ("maybe", None),
+        ("not yes", None),
+        ("It isn't yes", None),
+        ("It does not follow, so no", "no"),
+    ],
 )
 def test_yes_and_no(text: str, value: str | None) -> None:
     assert extract(text, "yes_no", ("yes", "no")) == value
