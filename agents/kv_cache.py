@@ -90,7 +90,8 @@ class SharedHeadCache(DynamicCache):
         self, layers: int, head: KeysValues | None = None, own: KeysValues | None = None, room: int = 0
     ) -> None:
         super().__init__()
-        heads, owns = head or [None] * layers, own or [None] * layers
+        nothing: list[Pair | None] = [None] * layers
+        heads, owns = head or nothing, own or nothing
         self.layers = [SharedHeadLayer(*pairs, room) for pairs in zip(heads, owns, strict=True)]
 
     @property

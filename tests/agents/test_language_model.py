@@ -49,6 +49,10 @@ def test_families_share_prefixes_where_they_can(any_lm: LoadedModel) -> None:
     assert LanguageModel(any_lm).shares_prefix == ("mamba" not in any_lm.name)
 
 
+def test_decoders_of_llamas_kind_are_fused(any_lm: LoadedModel) -> None:
+    assert (LanguageModel(any_lm)._fused is not None) == any_lm.name.endswith(("llama", "qwen2"))
+
+
 @pytest.mark.parametrize("each", [False, True])
 def test_scores_and_gradients_equal_the_plain_ones(any_lm: LoadedModel, each: bool) -> None:
     soft = soft_prompt(any_lm, 4, 3) if each else soft_prompt(any_lm, 3)

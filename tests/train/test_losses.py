@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from reasoning_arena.agents.language_model import Scored
-from reasoning_arena.train.estimators import ESTIMATORS
+from reasoning_arena.train.estimators import ESTIMATORS, exact
 from reasoning_arena.train.losses import per_token, weighted_completions
 from torch import Tensor
 
@@ -59,3 +59,18 @@ def test_the_loss_is_minus_weighted_log_probability() -> None:
     scored = Scored([[1, 2], [1, 2, 3]], logprobs, mask, mask.long(), [])
     assert weighted_completions(scored, torch.tensor([1.0, 2.0]), 2).item() == pytest.approx((3 + 30) / 2)
     assert weighted_completions(scored, per_token(scored), 2).item() == pytest.approx((1.5 + 5) / 2)
+
+
+@pytest.mark.parametrize("rewards", [[1.0, -1.0, 0.5], [-1.0, 1.0, -1.0], [-1.0, -1.0, -1.0]])
+def test_exact_ascends_the_logarithm_of_the_probability_of_success(rewards: list[float]) -> None:
+    paid = torch.tensor(rewards)
+    theta = torch.tensor([0.3, -0.2, 0.1, 0.9], requires_grad=True)  # the last answer is no candidate
+    logprobs = theta.log_softmax(0)[:3]
+    weights = exact(paid, logprobs.detach())
+    (got,) = torch.autograd.grad((weights * logprobs).sum(), theta, retain_graph=True)
+    success = (logprobs.exp() * (paid > 0)).sum()
+    if success > 0:
+        (want,) = torch.autograd.grad(success.log(), theta)
+        assert torch.allclose(got, want, atol=1e-6)
+    else:
+        assert not got.any()

@@ -25,7 +25,7 @@ from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
 from reasoning_arena.train.losses import per_token, weighted_completions
 from reasoning_arena.train.online import main, train
-from reasoning_arena.train.rounds import SupervisedRound
+from reasoning_arena.train.rounds import RewardRound, SupervisedRound
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
@@ -150,10 +150,12 @@ def _noting(said: list[list[str]], step: Any) -> Any:
     return noted
 
 
+@pytest.mark.parametrize("estimator", ["reinforce", "exact"])
 def test_reward_learning_never_looks_at_the_gold_answer(
-    lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimator: str
 ) -> None:
-    train(small(lm_folder, loss="reward", run_dir=tmp_path / "clean", estimator="reinforce"))
+    train(small(lm_folder, loss="reward", run_dir=tmp_path / "clean", estimator=estimator))
+    assert not torch.equal(soft_prompt(tmp_path / "clean", 0), soft_prompt(tmp_path / "clean"))
     step = ReasoningArenaVectorEnv.step
 
     def poisoned(self: ReasoningArenaVectorEnv, actions: Any) -> Any:
@@ -163,8 +165,32 @@ def test_reward_learning_never_looks_at_the_gold_answer(
         return *rest, infos
 
     monkeypatch.setattr(ReasoningArenaVectorEnv, "step", poisoned)
-    train(small(lm_folder, loss="reward", run_dir=tmp_path / "poisoned", estimator="reinforce"))
+    train(small(lm_folder, loss="reward", run_dir=tmp_path / "poisoned", estimator=estimator))
     assert torch.equal(soft_prompt(tmp_path / "clean"), soft_prompt(tmp_path / "poisoned"))
+
+
+def test_exact_has_every_candidate_paid(lm_folder: Path) -> None:
+    lm, config = (
+        load_model(str(lm_folder), "cpu", "float32"),
+        small(lm_folder, loss="reward", tasks=("comparison", "math")),
+    )
+    policy = SoftPromptPolicy(
+        lm, online.initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6
+    )
+    said: list[list[str]] = []
+    learning = RewardRound(config.resolved(), policy, Learner(policy, 0.2, 4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ReasoningArenaVectorEnv, "step", _noting(said, ReasoningArenaVectorEnv.step))
+        candidates = list(learning.paid.candidates)
+        learning.play()
+    (paid,) = (row for row in said if len(row) == 12)
+    closed = 0
+    for k in range(4):
+        allowed, answers = candidates[3 * k], paid[3 * k : 3 * k + 3]
+        if allowed:  # three people, three answers
+            assert answers == list(allowed)
+            closed += 1
+    assert 0 < closed < 4
 
 
 @pytest.mark.parametrize("loss", ["supervised", "reward"])
