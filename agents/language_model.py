@@ -217,36 +217,35 @@ class LanguageModel:
         max_new_tokens: int,
         stop_ids: frozenset[int],
         *,
-        temperatures: Sequence[float] = (0.0,),
+        temperatures: Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | None = None,
     ) -> list[tuple[int, ...]]:
-        """Complete every prompt once at each of the temperatures.
+        """Complete every prompt once at each of its temperatures.
 
         Args:
             soft_prompt: ``[P, D]``, or ``[U, P, D]`` one a prompt.
             prompts: U rows of at least one token.
             max_new_tokens: the longest completion.
             stop_ids: tokens that end one; the completion holds its own.
-            temperatures: G of them; 0 is greedy.
-            generator: on the model's device.
+            temperatures: at which each prompt is completed, 0 for greedily; by default once and greedily.
+            generator: on the model's device. What is drawn from it does not depend on greedy completions beside.
 
         Returns:
-            ``U * G`` completions, those of one prompt next to each other.
+            all completions, those of one prompt next to each other.
         """
         soft = soft_prompt.to(self.lm.device, self.lm.dtype)
-        samples = len(temperatures)
-        warmth = torch.tensor(list(temperatures), device=self.lm.device).float().repeat(len(prompts))  # (N,)
+        if temperatures is None:
+            temperatures = [(0.0,)] * len(prompts)
+        owners = torch.tensor([u for u, some in enumerate(temperatures) for _ in some], device=self.lm.device)  # (N,)
+        warmth = torch.tensor([one for some in temperatures for one in some], device=self.lm.device)  # (N,)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
-            return self._generate_plain(soft, prompts, max_new_tokens, stops, warmth, samples, generator)
+            return self._generate_plain(soft, prompts, max_new_tokens, stops, warmth, owners, generator)
         head = self._head(soft, prompts)
         mask, embeds, cache = self._begin(soft, prompts, [()] * len(prompts), head)
         logits = self._logits(self._forward(embeds, mask, cache)[:, -1])
-        memory = _memory(head, cache, mask)
-        if samples > 1:
-            memory = memory.rows(torch.arange(len(prompts), device=mask.device).repeat_interleave(samples))
-            logits = logits.repeat_interleave(samples, 0)
-        first = _choose(logits, warmth, generator)  # (N,)
+        memory = _memory(head, cache, mask).rows(owners)
+        first = _choose(logits[owners], warmth, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
         rest = self._decode(memory, first, budgets, stops, warmth, generator)
         return [(token, *more) for token, more in zip(first.tolist(), rest, strict=True)]
@@ -277,7 +276,7 @@ class LanguageModel:
                 rows, last, warmth, mask, budgets, growing = kept
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
             features = self._forward(self._embed(last[:, None]), mask, cache)
-            last = _choose(self._logits(features[:, -1]), warmth, generator)
+            last = _choose(self._logits(features[:, -1]), warmth * growing, generator)
             tokens[rows[growing], t] = last[growing]
         return [tuple(token for token in row if token >= 0) for row in tokens.tolist()]
 
@@ -403,12 +402,12 @@ class LanguageModel:
         max_new_tokens: int,
         stops: Tensor,
         warmth: Tensor,
-        samples: int,
+        owners: Tensor,
         generator: torch.Generator | None,
     ) -> list[tuple[int, ...]]:
         """Decode by reading everything again for each token: slow, and right for any model."""
-        rows = [list(row) for row in prompts for _ in range(samples)]
-        soft = soft if soft.dim() == 2 else soft.repeat_interleave(samples, 0)
+        rows = [list(prompts[owner]) for owner in owners.tolist()]
+        soft = soft if soft.dim() == 2 else soft[owners]
         ends, growing = [len(row) for row in rows], list(range(len(rows)))
         for _ in range(max_new_tokens):
             own = soft if soft.dim() == 2 else soft[growing]
@@ -466,9 +465,9 @@ def _memory(head: Head | None, cache: SharedHeadCache, mask: Tensor) -> Memory:
 
 def _choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> Tensor:
     """The next token of every row: the most likely one where ``warmth`` is 0, else a sample at that temperature."""
-    greedy = logits.argmax(-1)
-    if not bool((warmth > 0).any()):
-        return greedy
-    probabilities = torch.softmax(logits / warmth.clamp(min=1e-6)[:, None], -1)
-    sampled = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
-    return torch.where(warmth > 0, sampled, greedy)
+    chosen = logits.argmax(-1)
+    warm = warmth.nonzero().squeeze(1)
+    if len(warm):
+        probabilities = torch.softmax(logits[warm] / warmth[warm, None], -1)
+        chosen[warm] = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+    return chosen

@@ -46,15 +46,15 @@ class SoftPromptPolicy:
         self,
         observations: Sequence[str],
         *,
-        temperatures: Sequence[float] = (0.0,),
+        temperatures: Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | None = None,
         soft_prompt: Tensor | None = None,
     ) -> list[Answer]:
-        """Answer every question once at each of the temperatures; the answers to one question come next to each other.
+        """Answer every question once at each of its temperatures; the answers to one question come next to each other.
 
         Args:
             observations: the questions.
-            temperatures: 0 is greedy.
+            temperatures: for each question, 0 for greedily; by default every question is answered once and greedily.
             generator: on the model's device; None draws from torch's own.
             soft_prompt: another one, ``[P, D]`` or one a question, ``[B, P, D]``.
         """

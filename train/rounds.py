@@ -189,6 +189,16 @@ class Group(NamedTuple):
     enumerated: bool
 
 
+class PaidRound(NamedTuple):
+    """What is known of a round before its questions are answered again."""
+
+    update: Update | None
+    questions: Sequence[str]
+    reward: float
+    accuracy_before: float
+    extra: dict[str, float]
+
+
 class RewardRound:
     """Reward-weighted log-probabilities of answers that the environment paid. The gold answer is never looked at.
 
@@ -202,19 +212,18 @@ class RewardRound:
         self.before, self.after = Lanes(config), Lanes(config)
         self.paid = Lanes(config, config.samples_per_question)
         self.generator = torch.Generator(policy.lm.device).manual_seed(config.seed)
+        self.last: PaidRound | None = None  # not yet answered again
         self.results: list[RoundResult] = []
 
     def play(self) -> Update | None:
         """Learn from the next batch of questions."""
-        policy, size = self.policy, self.config.samples_per_question
+        size = self.config.samples_per_question
         questions = self.before.questions
-        greedy = _texts(policy.act(questions))
-        groups = self._groups(questions, self.before.candidates)
+        greedy, groups = self._answers(questions, self.before.candidates)
         before, _ = self.before.answer(greedy)
         told = [text for group in groups for text in (*group.texts, *[""] * (size - len(group.texts)))]
         rewards = torch.from_numpy(self.paid.answer(told)[0]).float().view(-1, size)  # (B, G)
         update = self._learn(questions, groups, rewards)
-        after, _ = self.after.answer(_texts(policy.act(questions)))
         sampled = torch.tensor([not group.enumerated for group in groups])
         # What the policy itself earned: its samples, or where there are none its greedy answer.
         earned = torch.where(sampled, rewards.mean(1), torch.from_numpy(before).float())
@@ -223,31 +232,49 @@ class RewardRound:
         if len(success):
             dead = ((success == 0) | (success == 1)).float()
             extra = {"train/success_rate": float(success.mean()), "train/dead_groups": float(dead.mean())}
-        shares = float((before > 0).mean()), float((after > 0).mean())
-        self.results.append(RoundResult(update, float(earned.mean()), *shares, extra))
+        self.last = PaidRound(update, questions, float(earned.mean()), float((before > 0).mean()), extra)
         return update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
-        """Nothing waits."""
+        """The rounds answered again: all but the last, whose questions wait to be put beside the next ones."""
+        if everything and self.last is not None:
+            self._note_after(_texts(self.policy.act(self.last.questions)))
         results, self.results = self.results, []
         return results
 
-    def _groups(self, questions: Sequence[str], candidates: Sequence[tuple[str, ...]]) -> list[Group]:
-        """The answers to be paid, up to ``samples_per_question`` for each question."""
+    def _answers(
+        self, questions: Sequence[str], candidates: Sequence[tuple[str, ...]]
+    ) -> tuple[list[str], list[Group]]:
+        """Greedy answers to the questions, and those to be paid, up to ``samples_per_question`` for each.
+
+        The last round's questions are answered again beside them: what was learnt from them is what these begin with.
+        """
         size, encoder = self.config.samples_per_question, self.policy.encoder
         closed = [self.estimator.enumerates and 0 < len(allowed) <= size for allowed in candidates]
-        asked = [question for question, enumerated in zip(questions, closed, strict=True) if not enumerated]
-        temperatures = (self.config.temperature,) * size
-        said = self.policy.act(asked, temperatures=temperatures, generator=self.generator)
-        samples = iter([said[i : i + size] for i in range(0, len(said), size)])
-        groups = []
+        again = () if self.last is None else self.last.questions
+        temperatures = [(0.0,)] * len(again)
+        temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]
+        said = self.policy.act([*again, *questions], temperatures=temperatures, generator=self.generator)
+        if again:
+            self._note_after(_texts(said[: len(again)]))
+        rest = iter(said[len(again) :])
+        greedy, groups = [], []
         for allowed, enumerated in zip(candidates, closed, strict=True):
+            greedy.append(next(rest).text)
             if enumerated:
                 groups.append(Group(list(allowed), [encoder.completion_ids(text) for text in allowed], True))
             else:
-                answers = next(samples)
-                groups.append(Group(_texts(answers), [answer.tokens for answer in answers], False))
-        return groups
+                samples = [next(rest) for _ in range(size)]
+                groups.append(Group(_texts(samples), [sample.tokens for sample in samples], False))
+        return greedy, groups
+
+    def _note_after(self, answers: Sequence[str]) -> None:
+        """Complete the last round with the answers after its update."""
+        assert self.last is not None
+        after, _ = self.after.answer(answers)
+        update, _, reward, before, extra = self.last
+        self.results.append(RoundResult(update, reward, before, float((after > 0).mean()), extra))
+        self.last = None
 
     def _learn(self, questions: Sequence[str], groups: Sequence[Group], rewards: torch.Tensor) -> Update | None:
         """One step on the answers that carry a weight, or None where none does."""

@@ -111,7 +111,7 @@ def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int) -> Non
 def test_sampling_follows_the_distribution(lm: LoadedModel) -> None:
     soft, prompt, n = soft_prompt(lm, 3).detach(), PROMPTS[0], 4000
     generator = torch.Generator().manual_seed(0)
-    said = LanguageModel(lm).generate(soft, [prompt], 1, STOPS, temperatures=[2.0] * n, generator=generator)
+    said = LanguageModel(lm).generate(soft, [prompt], 1, STOPS, temperatures=[[2.0] * n], generator=generator)
     counts = torch.bincount(torch.tensor([row[0] for row in said]), minlength=lm.vocabulary_size) / n
     expected = (plain_logits(lm, soft, prompt)[-1] / 2.0).softmax(-1)
     assert (counts - expected).abs().sum() < 3 * (lm.vocabulary_size / n) ** 0.5
@@ -121,11 +121,24 @@ def test_sampling_follows_the_distribution(lm: LoadedModel) -> None:
 def test_each_temperature_gives_one_answer(lm: LoadedModel) -> None:
     soft = soft_prompt(lm, 3).detach()
     generator = torch.Generator().manual_seed(0)
-    said = LanguageModel(lm).generate(soft, PROMPTS, 5, STOPS, temperatures=(0.0, 1.5, 0.0), generator=generator)
+    said = LanguageModel(lm).generate(
+        soft, PROMPTS, 5, STOPS, temperatures=[(0.0, 1.5, 0.0)] * len(PROMPTS), generator=generator
+    )
     greedy = [plain_greedy(lm, soft, p, 5) for p in PROMPTS]
     assert said[0::3] == greedy
     assert said[2::3] == greedy
     assert said[1::3] != greedy
+
+
+def test_greedy_answers_beside_change_no_sample(lm: LoadedModel) -> None:
+    soft, model, alone = soft_prompt(lm, 3).detach(), LanguageModel(lm), PROMPTS[:2]
+    warm, cold = [(1.5, 1.5)] * 2, [(0.0,)] * 2
+    generator = torch.Generator()
+    said = model.generate(soft, alone, 6, STOPS, temperatures=warm, generator=generator.manual_seed(0))
+    both = model.generate(
+        soft, [*PROMPTS[2:], *alone], 9, STOPS, temperatures=[*cold, *warm], generator=generator.manual_seed(0)
+    )
+    assert [row[:6] for row in both[2:]] == said
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
