@@ -32,34 +32,41 @@ Answer: coldest: Oslo, second: Rome, warmest: Cairo, so warmest: Cairo
 Answer: 81, 84, 87, 90, 93, so 93
 
 """
-SHORT_EXAMPLES = """\
-Question: Coal brings smog and salt brings luck. There is coal. What follows?
-Answer: coal brings smog
+# Plain answers where the environment says which there are, worked ones elsewhere: what is sampled can be stumbled upon.
+MIXED_EXAMPLES = """\
+Coal brings smog and salt brings luck. There is coal. What follows?
+Answer: smog
 
-Question: Kim has 7 pens and finds 5. How many pens does Kim have?
+Tom has the pen. Lea has the cup. Kim has the rest, pen, cup or key. Who has the cup?
+Answer: Lea
+
+Oslo is colder than Rome. Rome is colder than Cairo. Which is the warmest?
+Answer: Cairo
+
+Kim has 7 pens and finds 5. How many pens does Kim have?
 Answer: 7 + 5 = 12
 
-Question: Tom has the pen. Lea has the cup. Who has the cup?
-Answer: Lea has the cup
+81, 84, 87, 90, ? What is next?
+Answer: 81, 84, 87, 90, 93
 
 """
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
     "supervised": {
-        "episodes": 720,
+        "episodes": 960,
         "batch_size": 4,
-        "eval_interval": 180,
+        "eval_interval": 240,
         "lr": 0.2,
         "max_new_tokens": 56,
         "init_text": WORKED_EXAMPLES,
     },
     "reward": {
-        "episodes": 480,
+        "episodes": 1440,
         "batch_size": 8,
-        "eval_interval": 120,
-        "lr": 0.05,
-        "max_new_tokens": 12,
-        "init_text": SHORT_EXAMPLES,
+        "eval_interval": 360,
+        "lr": 0.1,
+        "max_new_tokens": 24,
+        "init_text": MIXED_EXAMPLES,
     },
 }
 
@@ -74,11 +81,11 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (by default 720 supervised, 480 from reward)."""
+    """Questions to learn from (by default 960 supervised, 1,440 from reward)."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (180, or 120 from reward)."""
+    """Episodes from one evaluation to the next (240, or 360 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     eval_split: Literal["validation", "test"] = "test"
@@ -90,7 +97,7 @@ class Config:
     init_text: str | None = None
     """The text, for --init text (by default a few worked examples)."""
     lr: float | None = None
-    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.05 from reward; with
+    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.1 from reward; with
     a smaller batch than the default, less by the square root)."""
     target: TargetName = "solution"
     """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
@@ -103,10 +110,10 @@ class Config:
     every answer that a question with a closed set of answers allows, and weighs samples like maxrl elsewhere."""
     samples_per_question: int = 8
     """Answers to each question, for --loss reward."""
-    temperature: float = 0.6
+    temperature: float = 0.8
     """At which those answers are sampled."""
     max_new_tokens: int | None = None
-    """The longest answer, in tokens (56, or 12 from reward)."""
+    """The longest answer, in tokens (56, or 24 from reward)."""
     chat_template: bool = False
     """Put questions through the tokenizer's chat template, where it has one, instead of "question, Answer:"."""
     seed: int = 0
