@@ -117,11 +117,9 @@ class Memory(NamedTuple):
         """Some rows, or some repeated."""
         return Memory(self.head, [(keys[index], values[index]) for keys, values in self.own], self.mask[index])
 
-    def flat(self) -> "Memory":
-        """The same without a shared head: every row holds a copy of it."""
-        if self.head is None:
-            return self
-        return Memory(None, [_behind(*pairs) for pairs in zip(self.head, self.own, strict=True)], self.mask)
+    def whole(self, layer: int) -> Pair:
+        """One layer's keys and values with a copy of the head in every row."""
+        return self.own[layer] if self.head is None else _behind(self.head[layer], self.own[layer])
 
 
 class Context(NamedTuple):
@@ -154,21 +152,21 @@ class Context(NamedTuple):
 def merged(memories: Sequence[Memory]) -> Memory:
     """Several batches' rows as one batch's, the shorter ones padded on the left of what is their own."""
     head = memories[0].head
-    if any(memory.head is not head for memory in memories):
-        head, memories = None, [memory.flat() for memory in memories]
-    longest = max(memory.own[0][0].shape[2] for memory in memories)
-    short = [longest - memory.own[0][0].shape[2] for memory in memories]
+    apart = any(memory.head is not head for memory in memories)  # then every row gets a copy of its own
+    shared = 0 if head is None or apart else head[0][0].shape[2]
+    widths = [memory.mask.shape[1] - shared for memory in memories]
+    short = [max(widths) - width for width in widths]
     own: KeysValues = []
-    for layers in zip(*(memory.own for memory in memories), strict=True):
-        keys = torch.cat([pad(keys, (0, 0, by, 0)) for (keys, _), by in zip(layers, short, strict=True)])
-        values = torch.cat([pad(values, (0, 0, by, 0)) for (_, values), by in zip(layers, short, strict=True)])
+    for layer in range(len(memories[0].own)):  # one after another: all of them twice would be gigabytes
+        pairs = [memory.whole(layer) if apart else memory.own[layer] for memory in memories]
+        keys = torch.cat([pad(keys, (0, 0, by, 0)) for (keys, _), by in zip(pairs, short, strict=True)])
+        values = torch.cat([pad(values, (0, 0, by, 0)) for (_, values), by in zip(pairs, short, strict=True)])
         own.append((keys, values))
-    shared = 0 if head is None else head[0][0].shape[2]
     masks = [
         torch.cat([memory.mask[:, :shared], pad(memory.mask[:, shared:], (by, 0))], 1)
         for memory, by in zip(memories, short, strict=True)
     ]
-    return Memory(head, own, torch.cat(masks))
+    return Memory(None if apart else head, own, torch.cat(masks))
 
 
 def detached(pairs: KeysValues) -> KeysValues:

@@ -9,7 +9,7 @@ import dataclasses
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +26,15 @@ from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
 from reasoning_arena.train.records import Json, Records, new_run_folder, read_json
-from reasoning_arena.train.rounds import ROUNDS
+from reasoning_arena.train.reward import RewardRound
+from reasoning_arena.train.rounds import Round
+from reasoning_arena.train.supervised import SupervisedRound
 from tqdm import tqdm
+
+ROUNDS: dict[str, Callable[[Config, SoftPromptPolicy, Learner], Round]] = {
+    "supervised": SupervisedRound,
+    "reward": RewardRound,
+}
 
 
 def train(config: Config) -> Json:

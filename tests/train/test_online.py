@@ -25,7 +25,8 @@ from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
 from reasoning_arena.train.losses import per_token, weighted_completions
 from reasoning_arena.train.online import main, train
-from reasoning_arena.train.rounds import RewardRound, SupervisedRound
+from reasoning_arena.train.reward import RewardRound
+from reasoning_arena.train.supervised import SupervisedRound
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
