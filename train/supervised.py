@@ -12,7 +12,7 @@ from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import per_token, weighted_completions
 from reasoning_arena.train.rounds import Lanes, Rewards, RoundResult, texts
 
-SETTLE_ROWS = 32  # answers that are decoded together; more would take gigabytes of keys and values
+SETTLE_ROWS = 24  # answers that are decoded together; more would take gigabytes of keys and values
 
 
 class SupervisedRound:
