@@ -1,0 +1,104 @@
+"""How fast a soft prompt learns here, beside the loop it descends from, PEFT and TRL.
+
+python -m train.benchmark --size small
+python -m train.benchmark --contestants reference-float32 ours-sequential --json figures.json
+pip install 'reasoning-arena[benchmark]'    # for PEFT and TRL
+"""
+
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+import tyro
+from reasoning_arena.agents.errors import AgentError
+from reasoning_arena.agents.models import choose_device, choose_dtype, load_model
+from reasoning_arena.envs import ArenaError
+from reasoning_arena.envs.files import replacing
+from reasoning_arena.train.benchmark.arithmetic import TrainingStep, training_step
+from reasoning_arena.train.benchmark.contestants import CONTESTANTS, in_own_process, measure
+from reasoning_arena.train.benchmark.report import Result, Results, table, to_json
+from reasoning_arena.train.benchmark.settings import Settings
+from reasoning_arena.train.errors import TrainingError
+
+
+def benchmark(settings: Settings) -> tuple[Results, TrainingStep | None]:
+    """Measure everyone in turn, as often as is asked for.
+
+    Args:
+        settings: resolved ones, whose dtype is no longer "auto".
+
+    Raises:
+        AgentError, ArenaError, TrainingError: something that was asked for cannot be had.
+    """
+    assert settings.contestants is not None
+    assert settings.repeats is not None
+    results: Results = {name: Result() for name in settings.contestants}
+    for repeat in range(settings.repeats):
+        for name, result in results.items():
+            if result.problem is not None:
+                continue
+            if missing := CONTESTANTS[name].missing:
+                result.problem = f"not installed: {', '.join(missing)} (pip install 'reasoning-arena[benchmark]')"
+                continue
+            print(f"{name} ({repeat + 1} of {settings.repeats})", file=sys.stderr)
+            try:
+                climbs = repeat == 0 and bool(settings.accuracy_seconds)
+                result.measurements.append(in_own_process(measure, name, settings, climbs))
+            except (AgentError, ArenaError):
+                raise
+            except Exception as error:  # a peer's own failure is a finding, not the end
+                reason = str(error).strip().splitlines()
+                result.problem = f"failed: {type(error).__name__}: {reason[0] if reason else 'no message'}"
+    step = None
+    if "ours-batch" in results:
+        print("the training step's arithmetic", file=sys.stderr)
+        step = in_own_process(training_step, settings)
+    return results, step
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the figures were measured on."""
+    cuda = device.type == "cuda"
+    versions = {"python": platform.python_version()}
+    for name in ("torch", "transformers", "peft", "trl"):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {
+        "device": torch.cuda.get_device_name(device) if cuda else f"{platform.machine()} CPU",
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(),
+        "versions": versions,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 0 when everything was measured, 2 when it cannot be done as asked, 130 when it was interrupted."""
+    try:
+        settings = tyro.cli(Settings, prog="python -m train.benchmark", args=arguments).resolved()
+        device = choose_device(settings.device)
+        dtype: Any = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")  # once, for all processes
+        settings = dataclasses.replace(settings, device=str(device), dtype=dtype)
+        load_model(settings.model, "cpu", "float32")  # whatever has to be fetched is fetched before the stopwatch runs
+        results, step = benchmark(settings)
+        where = machine(device)
+        if settings.json is not None:
+            with replacing(settings.json) as part:
+                part.write_text(json.dumps(to_json(settings, where, results, step), indent=2) + "\n")
+    except (ArenaError, AgentError, TrainingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(table(settings, where, results, step))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""What a training step computes, and how near it comes to the rate that the machine multiplies matrices at.
+
+A step's matrix products are written down as it runs, forward and backward. Then the same products are computed by
+themselves, shape by shape in the step's own dtype and memory layout. The share of the machine's rate that the step
+reaches is the time that its products take alone over the time that the step takes.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+from reasoning_arena.agents.layout import Ids, common_start
+from reasoning_arena.agents.models import LoadedModel, load_model
+from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.train.benchmark.contest import asked, start
+from reasoning_arena.train.benchmark.settings import Settings
+from reasoning_arena.train.learner import Learner
+from reasoning_arena.train.losses import per_token, weighted_completions
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+ROUNDS = 5  # the step and its products in turn; medians count
+AGAIN = 5  # times that each product is computed in a round
+# Operators that multiply matrices, and where their two factors stand.
+FACTORS: dict[Any, tuple[int, int]] = {
+    torch.ops.aten.mm.default: (0, 1),
+    torch.ops.aten.bmm.default: (0, 1),
+    torch.ops.aten.addmm.default: (1, 2),
+    torch.ops.aten.baddbmm.default: (1, 2),
+}
+
+
+class Factor(NamedTuple):
+    """A matrix, or a stack of them, as it lies in memory."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+    def made(self, device: torch.device) -> Tensor:
+        """One of this kind, with random numbers in it."""
+        like = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=device)
+        return like.normal_()
+
+
+class Product(NamedTuple):
+    """A matrix product."""
+
+    left: Factor
+    right: Factor
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions, ``2 m k n`` for every matrix of the stack."""
+        count = 2 * self.right.shape[-1]
+        for size in self.left.shape:
+            count *= size
+        return count
+
+
+class Products(TorchDispatchMode):
+    """Writes down the matrix products that are computed while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counts: Counter[Product] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Note the product and compute it."""
+        if func in FACTORS:
+            left, right = (args[i] for i in FACTORS[func])
+            self.counts[Product(_factor(left), _factor(right))] += 1
+        return func(*args, **kwargs or {})
+
+    @property
+    def flops(self) -> int:
+        """Of all of them."""
+        return sum(product.flops * count for product, count in self.counts.items())
+
+    def seconds(self, device: torch.device) -> float:
+        """The time that they take by themselves."""
+        total = 0.0
+        for product, count in self.counts.items():
+            left, right = product.left.made(device), product.right.made(device)
+            multiply = partial(torch.mm if left.dim() == 2 else torch.bmm, left, right)
+            multiply()
+            total += count * median(_timed(multiply, device) for _ in range(AGAIN))
+        return total
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """A step's arithmetic.
+
+    Attributes:
+        seconds: the step takes.
+        product_flops: its matrix products hold, whatever they are spent on.
+        counted_flops: a step on these questions needs: 4 a parameter of the layers and token that is no pad, what all
+            rows begin with counted once, and 4 a parameter of the output embeddings and token predicted.
+        product_rate: FLOP/s of the step's matrix products by themselves.
+        share: of that rate that the step reaches with all products that it computes.
+        counted_share: of that rate that the step reaches with what it needs to compute.
+    """
+
+    seconds: float
+    product_flops: int
+    counted_flops: int
+    product_rate: float
+    share: float
+    counted_share: float
+
+
+def counted_flops(lm: LoadedModel, soft_tokens: int, prompts: Sequence[Ids], completions: Sequence[Ids]) -> int:
+    """What the linear layers of a training step need, attention's own products and pads left out.
+
+    Every parameter is used in a multiplication and an addition a token, once forward and once for the gradient of the
+    activations; frozen weights get no gradient.
+
+    Args:
+        lm: the model.
+        soft_tokens: P.
+        prompts: one a row.
+        completions: one a row.
+    """
+    base = lm.model.base_model
+    embeddings = {id(module.weight) for module in base.modules() if isinstance(module, nn.Embedding)}
+    layers = sum(one.numel() for one in base.parameters() if one.dim() == 2 and id(one) not in embeddings)
+    head: Tensor = lm.model.get_output_embeddings().weight
+    common = len(common_start(prompts)) if len(prompts) > 1 else 0
+    own = sum(len(row) - common for row in prompts) + sum(len(row) - 1 for row in completions)
+    return 4 * layers * (soft_tokens + common + own) + 4 * head.numel() * sum(map(len, completions))
+
+
+def training_step(settings: Settings) -> TrainingStep:
+    """Measure ours on the first batch of questions."""
+    lm = load_model(settings.model, settings.device, settings.dtype)
+    policy = SoftPromptPolicy(lm, start(lm, settings), chat_template=settings.chat_template)
+    learner = Learner(policy, 0.1, 100)
+    questions, gold = zip(*next(asked(settings, settings.batch_size)), strict=True)
+    targets = [policy.encoder.completion_ids(answer) for answer in gold]
+
+    def step() -> None:
+        scored = policy.score(questions, targets)
+        learner.step(weighted_completions(scored, per_token(scored), len(targets)))
+
+    step()
+    with Products() as products:
+        step()
+    products.seconds(lm.device)  # warm
+    steps, alone = [], []
+    for _ in range(ROUNDS):  # in turn, so that what else the machine does slows neither more than the other
+        steps.append(_timed(step, lm.device))
+        alone.append(products.seconds(lm.device))
+    seconds, rate = median(steps), products.flops / median(alone)
+    prompts = [policy.encoder.prompt_ids(question) for question in questions]
+    counted = counted_flops(lm, settings.soft_tokens, prompts, targets)
+    shares = (flops / seconds / rate for flops in (products.flops, counted))
+    return TrainingStep(seconds, products.flops, counted, rate, *shares)
+
+
+def _factor(tensor: Tensor) -> Factor:
+    return Factor(tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+
+def _timed(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    begin = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begin
