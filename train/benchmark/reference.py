@@ -72,5 +72,6 @@ class ReferenceLoop:
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
             pad_token_id=self.encoder.stop_id,
+            eos_token_id=sorted(self.encoder.stop_ids),
         )
         return str(self.lm.tokenizer.decode(said[0], skip_special_tokens=True))
