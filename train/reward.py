@@ -89,7 +89,7 @@ class RewardRound:
         size, encoder = self.config.samples_per_question, self.policy.encoder
         closed = [self.estimator.enumerates and 0 < len(allowed) <= size for allowed in candidates]
         again = () if self.last is None else self.last.questions
-        temperatures = [(0.0,)] * len(again)
+        temperatures: list[Sequence[float]] = [(0.0,)] * len(again)
         temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]
         said = self.policy.act([*again, *questions], temperatures=temperatures, generator=self.generator)
         if again:
