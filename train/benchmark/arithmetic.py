@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 ROUNDS = 5  # the step and its products in turn; medians count
-AGAIN = 5  # times that each product is computed in a round
+AGAIN = 20  # times that each product is computed in a round, one right after another
 # Operators that multiply matrices, and where their two factors stand.
 FACTORS: dict[Any, tuple[int, int]] = {
     torch.ops.aten.mm.default: (0, 1),
@@ -89,7 +89,7 @@ class Products(TorchDispatchMode):
             left, right = product.left.made(device), product.right.made(device)
             multiply = partial(torch.mm if left.dim() == 2 else torch.bmm, left, right)
             multiply()
-            total += count * median(_timed(multiply, device) for _ in range(AGAIN))
+            total += count * _timed(multiply, device, AGAIN)
         return total
 
 
@@ -167,11 +167,13 @@ def _factor(tensor: Tensor) -> Factor:
     return Factor(tuple(tensor.shape), tensor.stride(), tensor.dtype)
 
 
-def _timed(work: Callable[[], object], device: torch.device) -> float:
+def _timed(work: Callable[[], object], device: torch.device, times: int = 1) -> float:
+    """Seconds that it takes, the mean of so many times in a row."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     begin = time.perf_counter()
-    work()
+    for _ in range(times):
+        work()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - begin
+    return (time.perf_counter() - begin) / times

@@ -107,10 +107,12 @@ class Settings:
                 raise TrainingError(f"--{name.replace('_', '-')} {value} is not allowed; give at least 1")
         if self.samples_per_question < 2:
             raise TrainingError(f"--samples-per-question {self.samples_per_question} is not allowed; give at least 2")
-        for name, least in (("seconds", "above"), ("accuracy_seconds", "of at least")):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and (value > 0 or (value == 0 and least != "above"))):
-                raise TrainingError(f"--{name.replace('_', '-')} {value} is not allowed; give a number {least} 0")
+        if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):
+            raise TrainingError(f"--seconds {self.seconds} is not allowed; give a number above 0")
+        if self.accuracy_seconds is not None and not (
+            math.isfinite(self.accuracy_seconds) and self.accuracy_seconds >= 0
+        ):
+            raise TrainingError(f"--accuracy-seconds {self.accuracy_seconds} is not allowed; give at least 0")
         if not 0 <= self.accuracy <= 1:
             raise TrainingError(f"--accuracy {self.accuracy} is not allowed; give a number from 0 to 1")
         if self.contestants is not None and not self.contestants:
