@@ -35,10 +35,14 @@ def test_peft_gives_the_same_greedy_answers(run: Path) -> None:
     questions, _ = ReasoningArenaVectorEnv(6, split="test").reset(seed=0)
     answers = policy.act(questions)
     assert json.loads((checkpoint / "adapter_config.json").read_text())["base_model_name_or_path"] == lm.path
+    stops = sorted(policy.encoder.stop_ids)
     peft = PeftModel.from_pretrained(load_model(dtype="float32").model, checkpoint)
     for question, answer in zip(questions, answers, strict=True):
         ids = torch.tensor([policy.encoder.prompt_ids(question)])
-        out = peft.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False)
+        mask = torch.ones_like(ids)
+        out = peft.generate(
+            input_ids=ids, attention_mask=mask, max_new_tokens=12, do_sample=False, eos_token_id=stops, pad_token_id=0
+        )
         assert tuple(out[0, ids.shape[1] :].tolist()) == answer.tokens
 
 
