@@ -52,7 +52,7 @@ class Settings:
     """Measure how fast a soft prompt learns here, beside the reference's loop, PEFT and TRL, on the same questions."""
 
     size: SizeName = "full"
-    """What the flags below are by default; small leaves out the time to an accuracy and ends in a few minutes."""
+    """What the flags below are by default; small leaves out the time to an accuracy and ends in about two minutes."""
     contestants: tuple[ContestantName, ...] | None = None
     """Who is measured (by default everyone; with --size small everyone but trl-float32). Each runs in a process of its
     own, one after another. reference: one question at a time, generate, loss, step, generate. peft: prompt tuning, the
