@@ -4,7 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName
 from reasoning_arena.envs import ORIGINAL_FIVE
@@ -23,17 +23,7 @@ ContestantName = Literal[
     "ours-reward",
 ]
 SizeName = Literal["full", "small"]
-ALL: tuple[ContestantName, ...] = (
-    "reference-float32",
-    "reference-bfloat16",
-    "peft-float32",
-    "peft-bfloat16",
-    "trl-float32",
-    "trl-bfloat16",
-    "ours-sequential",
-    "ours-batch",
-    "ours-reward",
-)
+ALL: tuple[ContestantName, ...] = get_args(ContestantName)
 # What None stands for, by size.
 SIZES: dict[SizeName, dict[str, Any]] = {
     "full": {"contestants": ALL, "seconds": 20.0, "repeats": 3, "questions": 4, "accuracy_seconds": 120.0},
