@@ -1,7 +1,7 @@
 """The frozen language model: it scores and decodes text that stands behind a soft prompt.
 
-The soft prompt is an argument, ``[P, D]`` for the whole batch or ``[B, P, D]`` one a row; who made it is of no
-concern here.
+The soft prompt is an argument: ``[P, D]`` for the whole batch, ``[U, P, D]`` one a prompt, or a pair of a part that all
+share and a part of each prompt's own; who made it is of no concern here.
 
 Layout of a batch: ``soft prompt | tokens that all prompts begin with | pads | rest of the prompt | completion | pads``,
 with position ids to match. What stands before the pads is the same in every row: it is computed once, with gradients,
@@ -26,6 +26,7 @@ from reasoning_arena.agents.fused import FusedDecoder
 from reasoning_arena.agents.kv_cache import Context, KeysValues, Memory, SharedHeadCache, detached, merged
 from reasoning_arena.agents.layout import Ids, beside, buckets, common_start, left_padded, right_padded
 from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.steering import Soft
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -36,11 +37,33 @@ LOGIT_ROWS = 512  # logits that are held at once, in rows of the vocabulary's si
 DROP_BELOW = 0.8
 
 
-class Head(NamedTuple):
-    """What all rows begin with, or each of them where every one has its own soft prompt.
+class Front(NamedTuple):
+    """The soft prompt in the model's dtype: what all prompts share, and what stands behind it in each.
 
     Attributes:
-        keys_values: with gradients where they are wanted.
+        shared: ``[P, D]``; P may be 0.
+        own: ``[U, Q, D]``, or None.
+    """
+
+    shared: Tensor
+    own: Tensor | None
+
+    def of(self, prompts: Sequence[int]) -> "Front":
+        """That of some prompts, or of some repeated."""
+        return self if self.own is None else self._replace(own=self.own[list(prompts)])
+
+    def whole(self) -> Tensor:
+        """Both parts in one, ``[P, D]`` or ``[U, P + Q, D]``."""
+        if self.own is None:
+            return self.shared
+        return torch.cat([self.shared.expand(len(self.own), -1, -1), self.own], 1)
+
+
+class Head(NamedTuple):
+    """What all rows begin with: the shared part of the soft prompt, and tokens.
+
+    Attributes:
+        keys_values: ``[1, H, ·, d]``, with gradients where they are wanted.
         kept: the same without gradients.
         tokens: how many tokens it holds.
         columns: how many columns it has with the soft prompt.
@@ -50,11 +73,6 @@ class Head(NamedTuple):
     kept: KeysValues
     tokens: int
     columns: int
-
-    @property
-    def shared(self) -> bool:
-        """Whether all rows have the same."""
-        return len(self.kept[0][0]) == 1
 
 
 class KeptHead(NamedTuple):
@@ -88,14 +106,16 @@ class LanguageModel:
 
     Args:
         lm: the model.
+        frozen: whether it stays as it is; where it learns, nothing is kept from one call to the next.
 
     Attributes:
         shares_prefix: whether keys and values of what rows have in common can be computed once.
         pass_overhead: what one more pass through the model costs, in tokens.
     """
 
-    def __init__(self, lm: LoadedModel) -> None:
+    def __init__(self, lm: LoadedModel, *, frozen: bool = True) -> None:
         self.lm = lm
+        self.frozen = frozen
         self.model = lm.model
         parameters = inspect.signature(self.model.forward).parameters
         self._takes_positions = "position_ids" in parameters
@@ -109,7 +129,7 @@ class LanguageModel:
         self._plain_head = self._head_is_plain()
         self.pass_overhead = -1  # the probe shares whatever it can
         self.shares_prefix = self._takes_positions and self._prefix_is_sharable()
-        if self.shares_prefix and self._plain_head:
+        if frozen and self.shares_prefix and self._plain_head:
             try:
                 self._fused = FusedDecoder(self.model)
             except ValueError:  # of another kind
@@ -120,7 +140,7 @@ class LanguageModel:
 
     def score(
         self,
-        soft_prompt: Tensor,
+        soft_prompt: Soft,
         prompts: Sequence[Ids],
         completions: Sequence[Ids],
         owners: Sequence[int] | None = None,
@@ -130,18 +150,18 @@ class LanguageModel:
         """Log-probabilities of completions behind their prompts.
 
         Args:
-            soft_prompt: ``[P, D]``, or ``[U, P, D]`` one a prompt.
+            soft_prompt: ``[P, D]``, ``[U, P, D]`` one a prompt, or a pair of both, the shared part first.
             prompts: U rows of at least one token.
             completions: N rows of at least one token.
             owners: which prompt each completion follows; by default the n-th follows the n-th.
             keep_contexts: whether ``greedy`` will be asked for these.
         """
-        soft = soft_prompt.to(self.lm.device, self.lm.dtype)
+        front = self._front(soft_prompt)
         targets, mask = right_padded(completions, self.lm.device)  # (N, T)
         logprobs = torch.zeros(targets.shape, device=targets.device)
         greedy = torch.zeros_like(targets)
         contexts = []
-        for rows, features, memory in self._score_batches(soft, prompts, completions, owners):
+        for rows, features, memory in self._score_batches(front, prompts, completions, owners):
             index = torch.tensor(rows, device=targets.device)
             width = features.shape[1]
             own_mask, own_targets = mask[index, :width], targets[index, :width]
@@ -212,7 +232,7 @@ class LanguageModel:
     @torch.no_grad()
     def generate(
         self,
-        soft_prompt: Tensor,
+        soft_prompt: Soft,
         prompts: Sequence[Ids],
         max_new_tokens: int,
         stop_ids: frozenset[int],
@@ -223,7 +243,7 @@ class LanguageModel:
         """Complete every prompt once at each of its temperatures.
 
         Args:
-            soft_prompt: ``[P, D]``, or ``[U, P, D]`` one a prompt.
+            soft_prompt: ``[P, D]``, ``[U, P, D]`` one a prompt, or a pair of both, the shared part first.
             prompts: U rows of at least one token.
             max_new_tokens: the longest completion.
             stop_ids: tokens that end one; the completion holds its own.
@@ -233,16 +253,16 @@ class LanguageModel:
         Returns:
             all completions, those of one prompt next to each other.
         """
-        soft = soft_prompt.to(self.lm.device, self.lm.dtype)
+        front = self._front(soft_prompt)
         if temperatures is None:
             temperatures = [(0.0,)] * len(prompts)
         owners = torch.tensor([u for u, some in enumerate(temperatures) for _ in some], device=self.lm.device)  # (N,)
         warmth = torch.tensor([one for some in temperatures for one in some], device=self.lm.device)  # (N,)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
-            return self._generate_plain(soft, prompts, max_new_tokens, stops, warmth, owners, generator)
-        head = self._head(soft, prompts)
-        mask, embeds, cache = self._begin(soft, prompts, [()] * len(prompts), head)
+            return self._generate_plain(front, prompts, max_new_tokens, stops, warmth, owners, generator)
+        head = self._head(front, prompts)
+        mask, embeds, cache = self._begin(front, prompts, [()] * len(prompts), head)
         logits = self._logits(self._forward(embeds, mask, cache)[:, -1])
         memory = _memory(head, cache, mask).rows(owners)
         first = _choose(logits[owners], warmth, generator)  # (N,)
@@ -281,7 +301,7 @@ class LanguageModel:
         return [tuple(token for token in row if token >= 0) for row in tokens.tolist()]
 
     def _score_batches(
-        self, soft: Tensor, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
+        self, front: Front, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
     ) -> Iterable[tuple[list[int], Tensor, Memory | None]]:
         """Compute all completions in batches.
 
@@ -290,8 +310,8 @@ class LanguageModel:
         """
         if self.shares_prefix and owners is not None:
             starts = [row[:-1] for row in prompts]
-            head = self._head(soft, prompts) if min(map(len, prompts)) > 1 else None
-            mask, embeds, cache = self._begin(soft, starts, [()] * len(prompts), head)
+            head = self._head(front, prompts) if min(map(len, prompts)) > 1 else None
+            mask, embeds, cache = self._begin(front, starts, [()] * len(prompts), head)
             if embeds.shape[1]:
                 self._forward(embeds, mask, cache)
             index = torch.tensor(list(owners), device=self.lm.device)
@@ -306,16 +326,22 @@ class LanguageModel:
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
-        head = self._head(soft, prompts) if soft.dim() == 2 else None
+        head = self._head(front, prompts)
         for chosen in buckets(lengths, self.pass_overhead):
-            own = soft if soft.dim() == 2 else soft[[owners[n] for n in chosen]]
+            own = front.of([owners[n] for n in chosen])
             inputs = [completions[n][:-1] for n in chosen]
             mask, embeds, cache = self._begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
             features = self._forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
             yield chosen, features, _memory(head, cache, mask) if self.shares_prefix else None
 
-    def _head(self, soft: Tensor, prompts: Sequence[Ids]) -> Head | None:
-        """What the rows have in common, the soft prompt and the tokens that all prompts begin with.
+    def _front(self, soft: Soft) -> Front:
+        """A soft prompt as the model takes it."""
+        shared, own = soft if isinstance(soft, tuple) else (soft, None) if soft.dim() == 2 else (soft[0, :0], soft)
+        where = self.lm.device, self.lm.dtype
+        return Front(shared.to(*where), None if own is None else own.to(*where))
+
+    def _head(self, front: Front, prompts: Sequence[Ids]) -> Head | None:
+        """What the rows have in common: the soft prompt, and where that is all of it the tokens that prompts begin with.
 
         It is computed, or taken from the last call where that had the same and no gradient is wanted.
 
@@ -323,32 +349,33 @@ class LanguageModel:
         """
         if not self.shares_prefix:
             return None
-        common = common_start(prompts)
+        soft = front.shared
+        common = common_start(prompts) if front.own is None else []
         if len(common) == min(map(len, prompts)):
             common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
-        saved = (len(prompts) - 1) * (len(common) + (soft.shape[0] if soft.dim() == 2 else 0))
-        if saved <= self.pass_overhead:
+        columns = len(common) + len(soft)
+        if not columns or (len(prompts) - 1) * columns <= self.pass_overhead:
             return None
         kept = self._kept_head
-        learns = soft.requires_grad and torch.is_grad_enabled()
+        learns = torch.is_grad_enabled() and soft.requires_grad
         if kept is not None and not learns and kept.common == common and torch.equal(kept.soft, soft):
             return kept.head
-        shared = 1 if soft.dim() == 2 else len(prompts)
-        text = self._embed(torch.tensor([common] * shared, dtype=torch.long, device=self.lm.device))
-        embeds = torch.cat([soft.expand(shared, *soft.shape[-2:]), text], 1)  # (1 or U, P + common, D)
+        text = self._embed(torch.tensor([common], dtype=torch.long, device=self.lm.device))
+        embeds = torch.cat([soft[None], text], 1)  # (1, P + common, D)
         cache = SharedHeadCache(self._layers)
         self._forward(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=self.lm.device), cache)
-        head = Head(cache.own, detached(cache.own), len(common), embeds.shape[1])
-        self._kept_head = KeptHead(soft.detach(), common, head._replace(keys_values=head.kept))
+        head = Head(cache.own, detached(cache.own), len(common), columns)
+        if self.frozen:
+            self._kept_head = KeptHead(soft.detach(), common, head._replace(keys_values=head.kept))
         return head
 
     def _begin(
-        self, soft: Tensor, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None
+        self, front: Front, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None
     ) -> tuple[Tensor, Tensor, SharedHeadCache]:
         """Lay out prompts and what follows them.
 
         Args:
-            soft: the soft prompt, in the model's dtype.
+            front: the soft prompt, one a row where it is not shared.
             prompts: one a row.
             inputs: tokens behind each prompt.
             head: what the rows have in common, where that was computed.
@@ -363,10 +390,11 @@ class LanguageModel:
         text = self._embed(torch.cat([rest, after], 1))
         text_mask = torch.cat([rest_mask, after_mask], 1)
         if head is None:
-            return *beside(soft, text, text_mask, rest_mask), SharedHeadCache(self._layers)
-        pairs = head.keys_values
-        cache = SharedHeadCache(self._layers, pairs if head.shared else None, None if head.shared else pairs)
-        return torch.cat([text_mask.new_ones(n, head.columns), text_mask], 1), text, cache
+            return *beside(front.whole(), text, text_mask, rest_mask), SharedHeadCache(self._layers)
+        if front.own is not None:
+            text_mask, text = beside(front.own, text, text_mask, rest_mask)
+        mask = torch.cat([text_mask.new_ones(n, head.columns), text_mask], 1)
+        return mask, text, SharedHeadCache(self._layers, head.keys_values)
 
     def _forward(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache) -> Tensor:
         """What the logits of every column are made from, ``[n, L, D]``; the cache grows by all columns."""
@@ -397,7 +425,7 @@ class LanguageModel:
 
     def _generate_plain(
         self,
-        soft: Tensor,
+        front: Front,
         prompts: Sequence[Ids],
         max_new_tokens: int,
         stops: Tensor,
@@ -407,12 +435,11 @@ class LanguageModel:
     ) -> list[tuple[int, ...]]:
         """Decode by reading everything again for each token: slow, and right for any model."""
         rows = [list(prompts[owner]) for owner in owners.tolist()]
-        soft = soft if soft.dim() == 2 else soft[owners]
+        front = front.of(owners.tolist())
         ends, growing = [len(row) for row in rows], list(range(len(rows)))
         for _ in range(max_new_tokens):
-            own = soft if soft.dim() == 2 else soft[growing]
             batch = [rows[i] for i in growing]
-            mask, embeds, cache = self._begin(own, batch, [()] * len(batch), None)
+            mask, embeds, cache = self._begin(front.of(growing), batch, [()] * len(batch), None)
             chosen = _choose(self._logits(self._forward(embeds, mask, cache)[:, -1]), warmth[growing], generator)
             for i, token in zip(growing, chosen.tolist(), strict=True):
                 rows[i].append(token)
@@ -451,7 +478,8 @@ class LanguageModel:
         self.shares_prefix = True
         try:
             lists = [row.tolist() for row in rows]
-            mask, embeds, cache = self._begin(soft, lists, [(), ()], self._head(soft, lists))
+            front = self._front(soft)
+            mask, embeds, cache = self._begin(front, lists, [(), ()], self._head(front, lists))
             shared = self._logits(self._forward(embeds, mask, cache)[:, -1])
         except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
             return False
@@ -460,7 +488,7 @@ class LanguageModel:
 
 
 def _memory(head: Head | None, cache: SharedHeadCache, mask: Tensor) -> Memory:
-    return Memory(head.kept if head is not None and head.shared else None, detached(cache.own), mask)
+    return Memory(None if head is None else head.kept, detached(cache.own), mask)
 
 
 def _choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> Tensor:

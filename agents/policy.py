@@ -7,8 +7,7 @@ import torch
 from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.language_model import LanguageModel, Scored
 from reasoning_arena.agents.models import LoadedModel
-from reasoning_arena.agents.soft_prompt import SoftPrompt
-from torch import Tensor
+from reasoning_arena.agents.steering import Soft, Steering
 
 
 class Answer(NamedTuple):
@@ -23,7 +22,7 @@ class SoftPromptPolicy:
 
     Args:
         lm: the frozen model.
-        soft_prompt: what steers it, and what learns.
+        soft_prompt: what steers it, and what learns; most often a ``SoftPrompt``.
         chat_template: put questions through the tokenizer's chat template, where it has one.
         max_new_tokens: the longest answer.
     """
@@ -31,13 +30,13 @@ class SoftPromptPolicy:
     def __init__(
         self,
         lm: LoadedModel,
-        soft_prompt: SoftPrompt,
+        soft_prompt: Steering,
         *,
         chat_template: bool = True,
         max_new_tokens: int = 24,
     ) -> None:
         self.lm = lm
-        self.language_model = LanguageModel(lm)
+        self.language_model = LanguageModel(lm, frozen=not soft_prompt.changes_model)
         self.encoder = Encoder(lm, chat_template)
         self.soft_prompt = soft_prompt.to(lm.device)
         self.max_new_tokens = max_new_tokens
@@ -45,25 +44,29 @@ class SoftPromptPolicy:
     def act(
         self,
         observations: Sequence[str],
+        tasks: Sequence[str] = (),
         *,
         temperatures: Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | None = None,
-        soft_prompt: Tensor | None = None,
+        soft_prompt: Soft | None = None,
     ) -> list[Answer]:
         """Answer every question once at each of its temperatures; the answers to one question come next to each other.
 
         Args:
             observations: the questions.
+            tasks: of which task each one is, for a steering that needs to know.
             temperatures: for each question, 0 for greedily; by default every question is answered once and greedily.
             generator: on the model's device; None draws from torch's own.
             soft_prompt: another one, ``[P, D]`` or one a question, ``[B, P, D]``.
         """
         if not observations:
             return []
-        soft = self.soft_prompt().detach() if soft_prompt is None else soft_prompt
+        prompts = [self.encoder.prompt_ids(observation) for observation in observations]
+        with torch.no_grad():
+            soft = self.soft_prompt(prompts, tasks) if soft_prompt is None else soft_prompt
         completions = self.language_model.generate(
             soft,
-            [self.encoder.prompt_ids(observation) for observation in observations],
+            prompts,
             self.max_new_tokens,
             self.encoder.stop_ids,
             temperatures=temperatures,
@@ -76,6 +79,7 @@ class SoftPromptPolicy:
         observations: Sequence[str],
         completions: Sequence[Sequence[int]],
         owners: Sequence[int] | None = None,
+        tasks: Sequence[str] = (),
         *,
         keep_contexts: bool = False,
     ) -> Scored:
@@ -85,10 +89,12 @@ class SoftPromptPolicy:
             observations: U questions.
             completions: N rows of tokens.
             owners: which question each completion answers; by default the n-th answers the n-th.
+            tasks: of which task each question is, for a steering that needs to know.
             keep_contexts: whether ``greedy_answers`` will be asked for these.
         """
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
-        return self.language_model.score(self.soft_prompt(), prompts, completions, owners, keep_contexts=keep_contexts)
+        soft = self.soft_prompt(prompts, tasks)
+        return self.language_model.score(soft, prompts, completions, owners, keep_contexts=keep_contexts)
 
     def greedy_answers(self, *scored: Scored) -> list[list[Answer]]:
         """What ``act`` would have answered where completions were scored, token for token, at a fraction of the cost.
@@ -101,5 +107,8 @@ class SoftPromptPolicy:
 
     @property
     def foresees(self) -> bool:
-        """Whether ``greedy_answers`` can be asked for: whether the model keeps a plain cache of keys and values."""
-        return self.language_model.shares_prefix
+        """Whether ``greedy_answers`` can be asked for: whether the model keeps a plain cache of keys and values.
+
+        Not where the model itself learns, for what it computed before a step holds no more after it.
+        """
+        return self.language_model.shares_prefix and not self.soft_prompt.changes_model

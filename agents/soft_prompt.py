@@ -1,20 +1,23 @@
-"""The only thing that learns: a few embeddings in front of the model's input.
+"""What learns, by default: a few embeddings in front of the model's input.
 
 Notation: P virtual tokens, D the model's hidden size.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from reasoning_arena.agents.errors import AgentError
+from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.steering import Steering, prompt_tuning_export
 from torch import Tensor, nn
 
 SoftPromptInit = Literal["text", "vocabulary", "random"]
 DEFAULT_TOKENS = 32  # where no text says how many
 
 
-class SoftPrompt(nn.Module):
+class SoftPrompt(Steering):
     """P learnable embeddings, in float32 whatever the model's dtype.
 
     Attributes:
@@ -25,14 +28,13 @@ class SoftPrompt(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight.detach().float().clone())
 
-    def forward(self) -> Tensor:
-        """The soft prompt, ``[P, D]``."""
+    def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Tensor:
+        """The soft prompt, ``[P, D]``, the same for all questions."""
         return self.weight
 
-    @property
-    def rms(self) -> float:
-        """The root mean square of all its numbers."""
-        return float(self.weight.detach().square().mean().sqrt())
+    def exports(self, lm: LoadedModel) -> dict[str, tuple[dict[str, object], dict[str, Tensor]]]:
+        """The soft prompt itself."""
+        return {"": prompt_tuning_export(self.weight, lm)}
 
 
 def embedding_rms(lm: LoadedModel) -> float:

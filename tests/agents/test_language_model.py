@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel
 from reasoning_arena.agents.layout import buckets, common_start
 from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.steering import Soft
 from torch import Tensor
 
 PROMPTS = [[5, 6, 7, 8, 9], [5, 6, 9], [5, 6, 11, 12, 13, 14, 15, 16], [5, 6, 7]]
@@ -53,16 +54,25 @@ def test_decoders_of_llamas_kind_are_fused(any_lm: LoadedModel) -> None:
     assert (LanguageModel(any_lm)._fused is not None) == any_lm.name.endswith(("llama", "qwen2"))
 
 
-@pytest.mark.parametrize("each", [False, True])
-def test_scores_and_gradients_equal_the_plain_ones(any_lm: LoadedModel, each: bool) -> None:
-    soft = soft_prompt(any_lm, 4, 3) if each else soft_prompt(any_lm, 3)
-    scored = LanguageModel(any_lm).score(soft, PROMPTS, COMPLETIONS)
+def fronts(lm: LoadedModel, kind: str) -> tuple[Tensor, Soft, list[Tensor]]:
+    """What learns, the same as it is handed over, and each prompt's own rows of it."""
+    soft = soft_prompt(lm, 3) if kind == "shared" else soft_prompt(lm, 4, 3)
+    if kind == "both":  # two virtual tokens that all share, and one that is a prompt's own
+        shared = soft[0, :2]
+        return soft, (shared, soft[:, 2:]), [torch.cat([shared, own[2:]]) for own in soft]
+    return soft, soft, [soft] * 4 if kind == "shared" else list(soft)
+
+
+KINDS = pytest.mark.parametrize("kind", ["shared", "each", "both"])
+
+
+@KINDS
+def test_scores_and_gradients_equal_the_plain_ones(any_lm: LoadedModel, kind: str) -> None:
+    soft, given, own = fronts(any_lm, kind)
+    scored = LanguageModel(any_lm).score(given, PROMPTS, COMPLETIONS)
     weights = torch.arange(1.0, 5.0)
-    (got,) = torch.autograd.grad(scored.logprobs.sum(1) @ weights, soft)
-    rows = [
-        plain_logprobs(any_lm, soft[i] if each else soft, p, c)
-        for i, (p, c) in enumerate(zip(PROMPTS, COMPLETIONS, strict=True))
-    ]
+    (got,) = torch.autograd.grad(scored.logprobs.sum(1) @ weights, soft, retain_graph=True)
+    rows = [plain_logprobs(any_lm, own[i], p, c) for i, (p, c) in enumerate(zip(PROMPTS, COMPLETIONS, strict=True))]
     for i, row in enumerate(rows):
         assert torch.allclose(scored.logprobs[i, : len(row)], row, atol=1e-4)
         assert not scored.logprobs[i, len(row) :].any()
@@ -71,22 +81,25 @@ def test_scores_and_gradients_equal_the_plain_ones(any_lm: LoadedModel, each: bo
     assert torch.allclose(got, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
 
 
-def test_several_completions_of_one_prompt(any_lm: LoadedModel) -> None:
-    soft, owners = soft_prompt(any_lm, 3), [1, 1, 0, 2]
-    scored = LanguageModel(any_lm).score(soft, PROMPTS, COMPLETIONS, owners)
-    (got,) = torch.autograd.grad(scored.logprobs.sum(), soft)
-    rows = [plain_logprobs(any_lm, soft, PROMPTS[o], c) for o, c in zip(owners, COMPLETIONS, strict=True)]
+@KINDS
+def test_several_completions_of_some_prompts(any_lm: LoadedModel, kind: str) -> None:
+    soft, given, own = fronts(any_lm, kind)
+    owners = [1, 1, 0, 2]
+    scored = LanguageModel(any_lm).score(given, PROMPTS, COMPLETIONS, owners)
+    (got,) = torch.autograd.grad(scored.logprobs.sum(), soft, retain_graph=True)
+    rows = [plain_logprobs(any_lm, own[o], PROMPTS[o], c) for o, c in zip(owners, COMPLETIONS, strict=True)]
     for i, row in enumerate(rows):
         assert torch.allclose(scored.logprobs[i, : len(row)], row, atol=1e-4)
     (want,) = torch.autograd.grad(torch.cat(rows).sum(), soft)
     assert torch.allclose(got, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
 
 
-@pytest.mark.parametrize("each", [False, True])
-def test_greedy_decoding_equals_the_plain_one(any_lm: LoadedModel, each: bool) -> None:
-    soft = (soft_prompt(any_lm, 4, 3) if each else soft_prompt(any_lm, 3)).detach()
-    said = LanguageModel(any_lm).generate(soft, PROMPTS, 6, STOPS)
-    assert said == [plain_greedy(any_lm, soft[i] if each else soft, p, 6) for i, p in enumerate(PROMPTS)]
+@KINDS
+def test_greedy_decoding_equals_the_plain_one(any_lm: LoadedModel, kind: str) -> None:
+    with torch.no_grad():
+        _, given, own = fronts(any_lm, kind)
+        said = LanguageModel(any_lm).generate(given, PROMPTS, 6, STOPS)
+        assert said == [plain_greedy(any_lm, own[i], p, 6) for i, p in enumerate(PROMPTS)]
 
 
 def test_decoding_stops_at_stop_tokens_and_drops_rows(any_lm: LoadedModel) -> None:

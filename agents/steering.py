@@ -1,0 +1,147 @@
+"""What steers a frozen model and learns: how the embeddings in front of a question come about.
+
+``SoftPrompt`` (in its own module) is one table for all questions. Here are the ones that differ from question to
+question: a part of each task's own, and a part mixed by a gate that reads the question. Both stand behind a part that
+all questions share, whose keys and values are computed once for a whole batch.
+
+Notation: U questions, P shared virtual tokens, Q own ones, D the model's hidden size, K prompts of a mixture.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from reasoning_arena.agents.errors import AgentError
+from reasoning_arena.agents.layout import Ids
+from reasoning_arena.agents.models import LoadedModel
+from torch import Tensor, nn
+
+# ``[P, D]`` for all prompts, ``[U, P, D]`` one a prompt, or a pair of both: what all share, and what stands behind it.
+Soft = Tensor | tuple[Tensor, Tensor]
+
+
+class Steering(nn.Module):
+    """What stands in front of a question.
+
+    Attributes:
+        changes_model: whether the model's own computation learns too, so that nothing computed earlier may be kept.
+    """
+
+    changes_model = False
+
+    def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Soft:
+        """The virtual tokens of these questions.
+
+        Args:
+            prompts: the questions' tokens.
+            tasks: the tasks' names, or nothing where they are not known.
+
+        Raises:
+            AgentError: it needs what was not given.
+        """
+        raise NotImplementedError
+
+    def units(self, embedding_rms: float) -> Iterator[tuple[nn.Parameter, float]]:
+        """Every learnable parameter, with the size of a change in it that a learning rate of 1 stands for."""
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                yield parameter, embedding_rms
+
+    def exports(self, lm: LoadedModel) -> dict[str, tuple[dict[str, object], dict[str, Tensor]]]:
+        """What PEFT can load of it: by subfolder (``""`` for the folder itself) an adapter's config and tensors."""
+        return {}
+
+    @property
+    def rms(self) -> float:
+        """The root mean square of all numbers that learn."""
+        numbers = torch.cat([one.detach().flatten().float() for one in self.parameters() if one.requires_grad])
+        return float(numbers.square().mean().sqrt())
+
+    @property
+    def size(self) -> int:
+        """How many numbers learn."""
+        return sum(one.numel() for one in self.parameters() if one.requires_grad)
+
+
+def prompt_tuning_export(weight: Tensor, lm: LoadedModel) -> tuple[dict[str, object], dict[str, Tensor]]:
+    """A soft prompt ``[P, D]`` as a PEFT adapter: its config and its tensors."""
+    text = lm.model.config.get_text_config()
+    config: dict[str, object] = {
+        "peft_type": "PROMPT_TUNING",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": lm.path,
+        "num_virtual_tokens": weight.shape[0],
+        "token_dim": weight.shape[1],
+        "num_layers": text.num_hidden_layers,
+        "num_attention_heads": text.num_attention_heads,
+        "num_transformer_submodules": 1,
+        "prompt_tuning_init": "RANDOM",
+        "inference_mode": True,
+    }
+    return config, {"prompt_embeddings": weight.detach().cpu().contiguous()}
+
+
+class TaskPrompts(Steering):
+    """A hierarchical prompt: a part that all tasks share, and behind it a part of each task's own.
+
+    Args:
+        shared: ``[P, D]``.
+        own: by task, ``[Q, D]`` each.
+    """
+
+    def __init__(self, shared: Tensor, own: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.tasks = {task: i for i, task in enumerate(own)}
+        self.shared = nn.Parameter(shared.detach().float().clone())
+        self.own = nn.Parameter(torch.stack([one.detach().float() for one in own.values()]))  # (tasks, Q, D)
+
+    def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Soft:
+        """The shared part, ``[P, D]``, and each question's task's, ``[U, Q, D]``."""
+        unknown = sorted(set(tasks) - set(self.tasks))
+        if unknown or len(tasks) != len(prompts):
+            known = ", ".join(self.tasks)
+            raise AgentError(
+                f"there is no prompt for {', '.join(unknown) or 'a question whose task is not given'}; "
+                f"there is one for each of {known}"
+            )
+        return self.shared, self.own[[self.tasks[task] for task in tasks]]
+
+    def exports(self, lm: LoadedModel) -> dict[str, tuple[dict[str, object], dict[str, Tensor]]]:
+        """A soft prompt for each task."""
+        return {task: prompt_tuning_export(torch.cat([self.shared, self.own[i]]), lm) for task, i in self.tasks.items()}
+
+
+class PromptMixture(Steering):
+    """A shared part, and behind it a mixture of K prompts whose shares a gate reads from the question.
+
+    The gate is linear in the mean of the question's embeddings, in units of their root mean square; it begins with even
+    shares.
+
+    Args:
+        lm: whose embeddings the gate reads.
+        shared: ``[P, D]``.
+        bank: ``[K, Q, D]``.
+    """
+
+    GATE_UNIT = 0.1  # of the gate's numbers, which begin with 0
+
+    def __init__(self, lm: LoadedModel, shared: Tensor, bank: Tensor, embedding_rms: float) -> None:
+        super().__init__()
+        self._embed, self._device, self._scale = lm.model.get_input_embeddings(), lm.device, 1 / embedding_rms
+        self.shared = nn.Parameter(shared.detach().float().clone())
+        self.bank = nn.Parameter(bank.detach().float().clone())
+        self.gate = nn.Parameter(torch.zeros(bank.shape[0], bank.shape[2]))  # (K, D)
+
+    def shares(self, prompts: Sequence[Ids]) -> Tensor:
+        """What each of the K prompts contributes to each question, ``[U, K]``."""
+        with torch.no_grad():
+            read = [self._embed(torch.tensor(list(ids), device=self._device)).float().mean(0) for ids in prompts]
+        return (torch.stack(read) * self._scale @ self.gate.T).softmax(-1)
+
+    def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Soft:
+        """The shared part, ``[P, D]``, and each question's mixture, ``[U, Q, D]``."""
+        return self.shared, torch.einsum("uk,kqd->uqd", self.shares(prompts), self.bank)
+
+    def units(self, embedding_rms: float) -> Iterator[tuple[nn.Parameter, float]]:
+        """The prompts in units of the embeddings, the gate in its own."""
+        for parameter in self.parameters():
+            yield parameter, self.GATE_UNIT if parameter is self.gate else embedding_rms
