@@ -83,7 +83,8 @@ class Config:
     episodes: int | None = None
     """Questions to learn from (by default 960 supervised, 1,440 from reward)."""
     batch_size: int | None = None
-    """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner."""
+    """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner. The processes that
+    torchrun starts divide them evenly."""
     eval_interval: int | None = None
     """Episodes from one evaluation to the next (240, or 360 from reward)."""
     eval_episodes: int = 200
@@ -119,7 +120,7 @@ class Config:
     seed: int = 0
     """Of everything random in training; the held-out problems do not depend on it."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1 …"""
+    """auto, cpu, cuda, cuda:1 … Under torchrun, auto and cuda give each process a GPU of its own."""
     dtype: DtypeName = "auto"
     """Of the frozen model; auto measures whether bfloat16 is the faster one."""
     run_dir: Path | None = None

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
 from reasoning_arena.envs import ArenaError, ReasoningArenaVectorEnv
+from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
 
 EVAL_SEED = 20_260_101  # held-out problems are the same for every training seed
@@ -78,16 +79,18 @@ class Evaluator:
 
     @torch.no_grad()
     def __call__(self, policy: SoftPromptPolicy) -> Evaluation:
-        """Accuracy of the policy's greedy answers."""
+        """Accuracy of the policy's greedy answers; every process gives its share of them."""
         questions, said = self._reset(), []
-        for begin in range(0, len(questions), BATCH):
-            batch, before = questions[begin : begin + BATCH], self._said[begin : begin + BATCH]
+        mine = questions[distributed.share(len(questions))]
+        for begin in range(0, len(mine), BATCH):
+            batch, before = mine[begin : begin + BATCH], self._said[begin : begin + BATCH]
             if before and policy.foresees:
                 scored = policy.score(batch, [answer.tokens for answer in before], keep_contexts=True)
                 said += policy.greedy_answers(scored)[0]
             else:
                 said += policy.act(batch)
-        self._said, answers = said, [answer.text for answer in said]
+        self._said = said
+        answers = [text for some in distributed.gathered([answer.text for answer in said]) for text in some]
         _, _, _, _, infos = self.envs.step(answers)
         told = infos["final_info"]
         exchanges = [

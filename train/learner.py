@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import embedding_rms
+from reasoning_arena.train import distributed
 from reasoning_arena.train.errors import TrainingError
 from torch import Tensor
 
@@ -46,13 +47,26 @@ class Learner:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
 
     def step(self, loss: Tensor) -> Update:
-        """Descend the loss once.
+        """Descend the loss once; where several processes learn together, the mean of theirs.
 
         Raises:
             TrainingError: the loss or its gradient is no finite number; the soft prompt is left as it was.
         """
+        update = self._step(loss)
+        assert update is not None
+        return update
+
+    def follow(self) -> Update | None:
+        """Take part in a step for which this process has no loss; None where no other process has one either."""
+        return self._step(None)
+
+    def _step(self, own_loss: Tensor | None) -> Update | None:
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if own_loss is not None:
+            own_loss.backward()
+        loss = distributed.averaged(self.parameters, own_loss)
+        if loss is None:
+            return None
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, CLIP_NORM)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             lm = self.policy.lm

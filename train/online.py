@@ -2,32 +2,36 @@
 
 python -m train.online --loss supervised
 python -m train.online --loss reward
+torchrun --nproc-per-node 2 -m train.online
 tensorboard --logdir runs
 """
 
 import dataclasses
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 
 import torch
 import tyro
 from reasoning_arena.agents.errors import AgentError
-from reasoning_arena.agents.models import load_model
+from reasoning_arena.agents.models import choose_device, choose_dtype, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import initial_soft_prompt
 from reasoning_arena.envs import ArenaError
+from reasoning_arena.train import distributed
 from reasoning_arena.train.checkpoint import latest_checkpoint, load_soft_prompt, load_state, save_checkpoint
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
-from reasoning_arena.train.records import Json, Records, new_run_folder, read_json
+from reasoning_arena.train.records import Json, NoRecords, Records, new_run_folder, read_json
 from reasoning_arena.train.reward import RewardRound
-from reasoning_arena.train.rounds import Round
+from reasoning_arena.train.rounds import Round, RoundResult
 from reasoning_arena.train.supervised import SupervisedRound
 from tqdm import tqdm
 
@@ -44,7 +48,7 @@ def train(config: Config) -> Json:
         config: everything about it.
 
     Returns:
-        what results.json holds.
+        what results.json holds; nothing in the processes that write none.
 
     Raises:
         ArenaError, AgentError, TrainingError: something that was asked for cannot be had; all messages say what.
@@ -64,9 +68,17 @@ def train(config: Config) -> Json:
     assert interval is not None
     assert longest is not None
 
-    folder = folder or new_run_folder(config)
+    if batch % distributed.size():
+        raise TrainingError(
+            f"--batch-size {batch} cannot be divided evenly over {distributed.size()} processes; give a multiple"
+        )
+
+    first = distributed.is_first()
+    folder = distributed.from_first(folder or (new_run_folder(config) if first else Path()))
     config = dataclasses.replace(config, run_dir=folder)
-    lm = load_model(config.model, config.device, config.dtype)
+    device = distributed.own_device(config.device)
+    dtype = choose_dtype(config.dtype, choose_device(device))  # where it is measured, one process decides for all
+    lm = load_model(config.model, device, distributed.from_first(str(dtype).removeprefix("torch.")))
     if checkpoint is None:
         generator = torch.Generator().manual_seed(config.seed)
         text = config.init_text or ""
@@ -74,7 +86,7 @@ def train(config: Config) -> Json:
     else:
         soft_prompt = load_soft_prompt(checkpoint)
     policy = SoftPromptPolicy(lm, soft_prompt, chat_template=config.chat_template, max_new_tokens=longest)
-    if config.chat_template and not policy.encoder.chat_template:
+    if first and config.chat_template and not policy.encoder.chat_template:
         print(f"model {config.model!r} has no chat template; questions are put without one", file=sys.stderr)
     rounds = -(-episodes // batch)  # the last batch is a whole one
     learner = Learner(policy, config.lr, rounds)  # type: ignore[arg-type]
@@ -86,25 +98,29 @@ def train(config: Config) -> Json:
         state = load_state(checkpoint)
         done = state["rounds"]
         learner.load_state_dict(state["learner"])
-        learning.load_state_dict(state["learning"])
+        if distributed.rank() < len(state["learning"]):  # else it is a process that the run did not have before
+            learning.load_state_dict(state["learning"][distributed.rank()])
         learning.skip(done)
-    records = Records(folder, config, past, done * batch)
+    records = (Records if first else NoRecords)(folder, config, past, done * batch)
 
     def save(episode: int) -> None:
         state = {
             "rounds": episode // batch,
             "learner": learner.state_dict(),
-            "learning": learning.state_dict(),
+            "learning": distributed.gathered(learning.state_dict()),
         }
-        save_checkpoint(folder / "checkpoints" / f"episode-{episode:06d}", policy.soft_prompt, lm, state)
+        if first:
+            save_checkpoint(folder / "checkpoints" / f"episode-{episode:06d}", policy.soft_prompt, lm, state)
 
-    print(
-        f"{config.loss} learning of {policy.soft_prompt.weight.numel():,} numbers on {lm.name} "
-        f"({lm.device}, {str(lm.dtype).removeprefix('torch.')}) → {folder}",
-        file=sys.stderr,
-    )
+    if first:
+        print(
+            f"{config.loss} learning of {policy.soft_prompt.weight.numel():,} numbers on {lm.name} "
+            f"({lm.device}, {str(lm.dtype).removeprefix('torch.')}) → {folder}",
+            file=sys.stderr,
+        )
     held_out = records.evaluations[-1]["accuracy"] if records.evaluations else None
-    bar = tqdm(total=rounds * batch, initial=done * batch, unit="episode", disable=config.quiet, dynamic_ncols=True)
+    silent = config.quiet or not first
+    bar = tqdm(total=rounds * batch, initial=done * batch, unit="episode", disable=silent, dynamic_ncols=True)
     with bar, _interrupts() as interrupted:
         if held_out is None:
             bar.set_description("first evaluation")
@@ -113,14 +129,14 @@ def train(config: Config) -> Json:
             held_out = evaluation.accuracy
             save(0)
         bar.set_description("learning")
-        clock, episode = time.perf_counter(), done * batch
+        clock, episode, saved = time.perf_counter(), done * batch, done * batch
         for step in range(done, rounds):
-            if interrupted:
+            if distributed.anywhere(bool(interrupted)):
                 break
             update = learning.play()
             episode = (step + 1) * batch
             due = step + 1 == rounds or episode // interval > step * batch // interval
-            if results := learning.settle(everything=due):
+            if results := _pooled(learning.settle(everything=due)):
                 records.add_rounds(episode, results, policy.soft_prompt.rms, time.perf_counter() - clock)
                 clock = time.perf_counter()
             if due:
@@ -128,19 +144,37 @@ def train(config: Config) -> Json:
                 records.add_evaluation(episode, evaluation)
                 held_out = evaluation.accuracy
                 save(episode)
+                saved = episode
                 clock = time.perf_counter()
             loss = "–" if update is None else f"{update.loss:.3f}"
             reward = f"{records.training[-1]['reward']:+.2f}" if records.training else "–"
             bar.set_postfix(loss=loss, reward=reward, held_out=f"{held_out:.1%}")
             bar.update(batch)
-        if results := learning.settle(everything=True):  # only where it was interrupted
+        stopped = distributed.anywhere(bool(interrupted))
+        if results := _pooled(learning.settle(everything=True)):  # only where it was interrupted
             records.add_rounds(episode, results, policy.soft_prompt.rms, time.perf_counter() - clock)
-        if interrupted and not (folder / "checkpoints" / f"episode-{episode:06d}").exists():
+        if episode > saved:
             save(episode)
     records.close()
-    if interrupted:
+    if stopped:
         raise KeyboardInterrupt(folder)
     return records.results()
+
+
+def _pooled(results: list[RoundResult]) -> list[RoundResult]:
+    """Rounds of a whole batch, from what each process has of them; steps were taken together, and are the same in all.
+
+    Figures that only some processes have are the mean of those.
+    """
+    if distributed.size() == 1:
+        return results
+    pooled = []
+    for parts in zip(*distributed.gathered(results), strict=True):
+        reward, before, after = (fmean(part[i] for part in parts) for i in (1, 2, 3))
+        tags = dict.fromkeys(tag for part in parts for tag in part.extra)
+        extra = {tag: fmean(part.extra[tag] for part in parts if tag in part.extra) for tag in tags}
+        pooled.append(RoundResult(parts[0].update, reward, before, after, extra))
+    return pooled
 
 
 def _resumed(config: Config, folder: Path) -> tuple[Config, Json, Path]:
@@ -162,7 +196,8 @@ def _interrupts() -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        print("\nstopping after this step; everything will be saved (again to stop at once)", file=sys.stderr)
+        if distributed.is_first():
+            print("\nstopping after this step; everything will be saved (again to stop at once)", file=sys.stderr)
 
     previous = {}
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -192,23 +227,27 @@ def report(results: Json, folder: object) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 when the run is done, 2 when it cannot be done as asked, 130 when it was interrupted."""
+    which = f"process {os.environ['RANK']}: " if os.environ.get("RANK", "0") != "0" else ""  # of those torchrun started
     try:
         config = tyro.cli(Config, prog="python -m train.online", args=arguments)
-        results = train(config)
+        with distributed.joined():
+            results = train(config)
     except (ArenaError, AgentError, TrainingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{which}error: {error}", file=sys.stderr)
         return 2
     except torch.OutOfMemoryError as error:
         print(
-            f"error: out of memory, try a smaller --batch-size ({str(error).splitlines()[0]})",
+            f"{which}error: out of memory, try a smaller --batch-size ({str(error).splitlines()[0]})",
             file=sys.stderr,
         )
         return 2
     except KeyboardInterrupt as stop:
         where = stop.args[0] if stop.args else None
-        print(f"interrupted; go on with --resume {where}" if where else "interrupted", file=sys.stderr)
+        if not which:
+            print(f"interrupted; go on with --resume {where}" if where else "interrupted", file=sys.stderr)
         return 130
-    print(report(results, results["config"]["run_dir"] or "runs"))
+    if results:
+        print(report(results, results["config"]["run_dir"] or "runs"))
     return 0
 
 

@@ -138,6 +138,26 @@ class Records:
         self.writer.close()
 
 
+class NoRecords(Records):
+    """What processes beside the first have in place of records: nothing is written."""
+
+    def __init__(self, folder: Path, config: Config, past: Json | None = None, episode: int = 0) -> None:
+        self.training, self.evaluations = [], (past or {}).get("evaluations", [])
+
+    def add_rounds(self, episode: int, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
+        """Nothing."""
+
+    def add_evaluation(self, episode: int, evaluation: Evaluation) -> None:
+        """Nothing."""
+
+    def results(self) -> Json:
+        """Nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 def write_json(path: Path, value: Json) -> None:
     """Replace a file by that value, whole or not at all.
 

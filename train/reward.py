@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.estimators import ESTIMATORS, exact
 from reasoning_arena.train.learner import Learner, Update
@@ -48,7 +49,7 @@ class RewardRound:
         self.estimator = ESTIMATORS[config.estimator]
         self.before, self.after = Lanes(config), Lanes(config)
         self.paid = Lanes(config, config.samples_per_question)
-        self.generator = torch.Generator(policy.lm.device).manual_seed(config.seed)
+        self.generator = torch.Generator(policy.lm.device).manual_seed(config.seed + (distributed.rank() << 32))
         self.last: PaidRound | None = None  # not yet answered again
         self.results: list[RoundResult] = []
 
@@ -122,7 +123,7 @@ class RewardRound:
                 weights[k] = (rewards[k] > 0).float()
         chosen = weights.nonzero().tolist()
         if not chosen:
-            return None
+            return self.learner.follow()
         asked = sorted({k for k, _ in chosen})
         owners = [asked.index(k) for k, _ in chosen]
         scored = self.policy.score([questions[k] for k in asked], [groups[k].tokens[i] for k, i in chosen], owners)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from reasoning_arena.agents.policy import Answer
 from reasoning_arena.envs.episode import Info
+from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.evaluate import make_envs
 from reasoning_arena.train.learner import Update
@@ -55,7 +56,7 @@ class Round(Protocol):
 
 
 class Lanes:
-    """A vector environment that asks a batch of questions at a time.
+    """A vector environment that asks a batch of questions at a time, or this process's share of it.
 
     Args:
         config: what is asked; equal configurations ask the same questions.
@@ -68,8 +69,9 @@ class Lanes:
 
     def __init__(self, config: Config, copies: int = 1) -> None:
         assert config.batch_size is not None
-        self.envs = make_envs(config, config.batch_size * copies, "train")
         seeds = np.random.SeedSequence(config.seed).generate_state(config.batch_size)  # 32 bits each
+        seeds = seeds[distributed.share(config.batch_size)]
+        self.envs = make_envs(config, len(seeds) * copies, "train")
         self.questions, infos = self.envs.reset(seed=[int(seed) for seed in seeds for _ in range(copies)])
         self.candidates: Sequence[tuple[str, ...]] = infos["candidates"]
 
