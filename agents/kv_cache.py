@@ -127,25 +127,26 @@ class Context(NamedTuple):
 
     Attributes:
         rows: which completions these are, n of them.
-        memory: of the n rows; its last columns are the completions' inputs.
+        memory: of the n rows.
+        inputs: how many of its columns, the last ones, are tokens of completions.
     """
 
     rows: list[int]
     memory: Memory
+    inputs: int
 
-    def begun(self, chosen: Sequence[int], lengths: Sequence[int], inputs: int) -> Memory:
+    def begun(self, chosen: Sequence[int], lengths: Sequence[int]) -> Memory:
         """What some rows remember once only the first ``lengths`` tokens of their completions are said.
 
         Args:
             chosen: which of the rows.
             lengths: how many tokens of each completion stay.
-            inputs: how many columns, the last ones, are tokens of completions.
         """
         device = self.memory.mask.device
         memory = self.memory.rows(torch.tensor(list(chosen), device=device))
-        if inputs:
-            stay = torch.arange(inputs, device=device) < torch.tensor(list(lengths), device=device)[:, None]
-            memory.mask[:, -inputs:] &= stay
+        if self.inputs:
+            stay = torch.arange(self.inputs, device=device) < torch.tensor(list(lengths), device=device)[:, None]
+            memory.mask[:, -self.inputs :] &= stay
         return memory
 
 

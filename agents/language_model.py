@@ -100,6 +100,11 @@ class Scored(NamedTuple):
     greedy: Tensor
     contexts: list[Context]
 
+    def first(self, n: int) -> "Scored":
+        """The first n completions alone, without gradients; nothing is copied."""
+        contexts = [one._replace(rows=[row if row < n else -1 for row in one.rows]) for one in self.contexts]
+        return Scored(self.completions[:n], self.logprobs[:n].detach(), self.mask[:n], self.greedy[:n], contexts)
+
 
 class LanguageModel:
     """Scores and decodes with a frozen model.
@@ -170,7 +175,7 @@ class LanguageModel:
             logprobs = logprobs.index_put((index[where[:, 0]], where[:, 1]), values)
             greedy[index[where[:, 0]], where[:, 1]] = likeliest
             if keep_contexts and memory is not None:
-                contexts.append(Context(rows, memory))
+                contexts.append(Context(rows, memory, max(len(completions[n]) for n in rows) - 1))
         return Scored(completions, logprobs, mask, greedy, contexts)
 
     def _token_logprobs(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -216,8 +221,7 @@ class LanguageModel:
                 chosen = [i for i, n in enumerate(context.rows) if (k, n) in wanted]
                 if chosen:
                     lengths = [len(said[k][context.rows[i]]) - 1 for i in chosen]
-                    inputs = max(len(one.completions[n]) for n in context.rows) - 1
-                    parts.append(context.begun(chosen, lengths, inputs))
+                    parts.append(context.begun(chosen, lengths))
                     order += [(k, context.rows[i]) for i in chosen]
         memory = merged(parts)
         del parts  # gigabytes, where rows are many
@@ -341,7 +345,7 @@ class LanguageModel:
         return Front(shared.to(*where), None if own is None else own.to(*where))
 
     def _head(self, front: Front, prompts: Sequence[Ids]) -> Head | None:
-        """What the rows have in common: the soft prompt, and where that is all of it the tokens that prompts begin with.
+        """What the rows have in common: the soft prompt, and where that is all of it, tokens that prompts begin with.
 
         It is computed, or taken from the last call where that had the same and no gradient is wanted.
 

@@ -37,6 +37,12 @@ class LoadedModel:
         return self.model.get_input_embeddings().weight.device  # type: ignore[return-value]
 
     @property
+    def width(self) -> int:
+        """The size of what its first layer takes, D."""
+        probe = torch.zeros(1, dtype=torch.long, device=self.device)
+        return int(self.model.get_input_embeddings()(probe).shape[-1])
+
+    @property
     def vocabulary_size(self) -> int:
         """How many tokens have an embedding."""
         return int(self.model.get_input_embeddings().weight.shape[0])  # type: ignore[index]

@@ -8,6 +8,7 @@ from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.language_model import LanguageModel, Scored
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.steering import Soft, Steering
+from torch import Tensor
 
 
 class Answer(NamedTuple):
@@ -95,6 +96,15 @@ class SoftPromptPolicy:
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         soft = self.soft_prompt(prompts, tasks)
         return self.language_model.score(soft, prompts, completions, owners, keep_contexts=keep_contexts)
+
+    @torch.no_grad()
+    def unprompted(
+        self, observations: Sequence[str], completions: Sequence[Sequence[int]], owners: Sequence[int] | None = None
+    ) -> Tensor:
+        """Log-probabilities of completions, ``[N]``, where nothing but the question stands before them."""
+        nothing = self.lm.model.get_input_embeddings().weight[:0]
+        prompts = [self.encoder.prompt_ids(observation) for observation in observations]
+        return self.language_model.score(nothing, prompts, completions, owners).logprobs.sum(1)
 
     def greedy_answers(self, *scored: Scored) -> list[list[Answer]]:
         """What ``act`` would have answered where completions were scored, token for token, at a fraction of the cost.

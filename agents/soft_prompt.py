@@ -68,9 +68,8 @@ def initial_soft_prompt(
     if tokens is not None and tokens < 1:
         raise AgentError(f"a soft prompt of {tokens} tokens is not allowed; give at least 1")
     embed, size = lm.model.get_input_embeddings(), lm.vocabulary_size
-    width = embed(torch.zeros(1, dtype=torch.long, device=lm.device)).shape[-1]
     if init == "random":
-        return SoftPrompt(torch.randn(tokens or DEFAULT_TOKENS, width, generator=generator) * embedding_rms(lm))
+        return SoftPrompt(torch.randn(tokens or DEFAULT_TOKENS, lm.width, generator=generator) * embedding_rms(lm))
     if init == "vocabulary":
         ids = torch.randint(size, (tokens or DEFAULT_TOKENS,), generator=generator)
     elif init == "text":

@@ -95,15 +95,14 @@ class TaskPrompts(Steering):
         self.own = nn.Parameter(torch.stack([one.detach().float() for one in own.values()]))  # (tasks, Q, D)
 
     def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Soft:
-        """The shared part, ``[P, D]``, and each question's task's, ``[U, Q, D]``."""
-        unknown = sorted(set(tasks) - set(self.tasks))
-        if unknown or len(tasks) != len(prompts):
-            known = ", ".join(self.tasks)
+        """The shared part, ``[P, D]``, and each question's task's, ``[U, Q, D]``; the mean one for a task never met."""
+        if len(tasks) != len(prompts):
             raise AgentError(
-                f"there is no prompt for {', '.join(unknown) or 'a question whose task is not given'}; "
-                f"there is one for each of {known}"
+                f"questions of {', '.join(self.tasks)} are steered by their task; say which task each is of"
             )
-        return self.shared, self.own[[self.tasks[task] for task in tasks]]
+        return self.shared, torch.stack(
+            [self.own[self.tasks[task]] if task in self.tasks else self.own.mean(0) for task in tasks]
+        )
 
     def exports(self, lm: LoadedModel) -> dict[str, tuple[dict[str, object], dict[str, Tensor]]]:
         """A soft prompt for each task."""
@@ -126,7 +125,8 @@ class PromptMixture(Steering):
 
     def __init__(self, lm: LoadedModel, shared: Tensor, bank: Tensor, embedding_rms: float) -> None:
         super().__init__()
-        self._embed, self._device, self._scale = lm.model.get_input_embeddings(), lm.device, 1 / embedding_rms
+        self._embed = lm.model.get_input_embeddings().forward  # the method alone: the model is no part of this
+        self._device, self._scale = lm.device, 1 / embedding_rms
         self.shared = nn.Parameter(shared.detach().float().clone())
         self.bank = nn.Parameter(bank.detach().float().clone())
         self.gate = nn.Parameter(torch.zeros(bank.shape[0], bank.shape[2]))  # (K, D)

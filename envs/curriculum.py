@@ -1,12 +1,77 @@
 """A difficulty that follows the agent: harder after success, easier after failure, for every task by itself."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 from reasoning_arena.envs.arena import ReasoningArenaEnv
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.task import DIFFICULTIES
+
+
+class Ladder:
+    """A difficulty for every task: one rung up after a window of mostly right answers, one down after mostly wrong.
+
+    Args:
+        tasks: their names.
+        low: the difficulty to begin with, 1 to 5.
+        high: the highest one.
+        window: how many answers decide.
+        raise_at: the share of right answers from which a task becomes harder.
+        lower_at: the share up to which it becomes easier.
+
+    Attributes:
+        levels: the difficulties by task.
+        recent: the answers in each task's window.
+
+    Raises:
+        ArenaError: an argument that is not allowed.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        low: int = DIFFICULTIES[0],
+        high: int = DIFFICULTIES[-1],
+        window: int = 20,
+        raise_at: float = 0.8,
+        lower_at: float = 0.3,
+    ) -> None:
+        if low not in DIFFICULTIES or high not in DIFFICULTIES or low > high:
+            raise ArenaError(f"low {low!r} and high {high!r} are not allowed; give two integers, 1 <= low <= high <= 5")
+        if window < 1 or not 0 <= lower_at < raise_at <= 1:
+            raise ArenaError(
+                f"window {window!r}, raise_at {raise_at!r} and lower_at {lower_at!r} are not allowed; give a window of "
+                "at least 1 and shares with 0 <= lower_at < raise_at <= 1"
+            )
+        self.low, self.high, self.raise_at, self.lower_at = low, high, raise_at, lower_at
+        self._window, self._tasks = window, list(tasks)
+        self.begin()
+
+    def begin(self) -> None:
+        """Stand on the lowest rung, with no answers counted."""
+        self.levels = dict.fromkeys(self._tasks, self.low)
+        self.recent: dict[str, deque[bool]] = {name: deque(maxlen=self._window) for name in self._tasks}
+
+    def count(self, task: str, correct: bool) -> None:
+        """Count an answer, and climb or step down where a window is full."""
+        recent = self.recent[task]
+        recent.append(correct)
+        if len(recent) < self._window:
+            return
+        success = sum(recent) / len(recent)
+        level = self.levels[task] + (success >= self.raise_at) - (success <= self.lower_at)
+        if self.low <= level <= self.high and level != self.levels[task]:
+            self.levels[task] = level
+            recent.clear()
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """``{task: {"difficulty": …, "success": …}}``."""
+        return {
+            name: {"difficulty": level, "success": sum(recent) / len(recent) if recent else None}
+            for (name, level), recent in zip(self.levels.items(), self.recent.values(), strict=True)
+        }
 
 
 class Curriculum(gym.Wrapper[str, str, str, str]):
@@ -47,51 +112,20 @@ class Curriculum(gym.Wrapper[str, str, str, str]):
         arena = env.unwrapped
         if not isinstance(arena, ReasoningArenaEnv):
             raise ArenaError(f"a curriculum is over a ReasoningArenaEnv, not {type(arena).__name__}")
-        if low not in DIFFICULTIES or high not in DIFFICULTIES or low > high:
-            raise ArenaError(f"low {low!r} and high {high!r} are not allowed; give two integers, 1 <= low <= high <= 5")
-        if window < 1 or not 0 <= lower_at < raise_at <= 1:
-            raise ArenaError(
-                f"window {window!r}, raise_at {raise_at!r} and lower_at {lower_at!r} are not allowed; give a window of "
-                "at least 1 and shares with 0 <= lower_at < raise_at <= 1"
-            )
-        self.low, self.high, self.raise_at, self.lower_at = low, high, raise_at, lower_at
-        self._window = window
-        self._tasks = [task.name for task in arena.source.tasks]
+        self.ladder = Ladder([task.name for task in arena.source.tasks], low, high, window, raise_at, lower_at)
         self._asked = ""
-        self._begin()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Ask a new question, of the difficulty that its task has come to."""
         if seed is not None:
-            self._begin()
-        question, info = self.env.reset(seed=seed, options={**(options or {}), "difficulty": dict(self.levels)})
+            self.ladder.begin()
+        question, info = self.env.reset(seed=seed, options={**(options or {}), "difficulty": dict(self.ladder.levels)})
         self._asked = info["task"]
-        return question, {**info, "curriculum": self._state()}
+        return question, {**info, "curriculum": self.ladder.state()}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Score an answer; the last one of an episode counts for its task."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if terminated:
-            self._count(self._asked, bool(info["correct"]))
-        return observation, float(reward), terminated, truncated, {**info, "curriculum": self._state()}
-
-    def _begin(self) -> None:
-        self.levels = dict.fromkeys(self._tasks, self.low)
-        self._recent: dict[str, deque[bool]] = {name: deque(maxlen=self._window) for name in self._tasks}
-
-    def _count(self, task: str, correct: bool) -> None:
-        recent = self._recent[task]
-        recent.append(correct)
-        if len(recent) < self._window:
-            return
-        success = sum(recent) / len(recent)
-        level = self.levels[task] + (success >= self.raise_at) - (success <= self.lower_at)
-        if self.low <= level <= self.high and level != self.levels[task]:
-            self.levels[task] = level
-            recent.clear()
-
-    def _state(self) -> dict[str, dict[str, Any]]:
-        return {
-            name: {"difficulty": level, "success": sum(recent) / len(recent) if recent else None}
-            for (name, level), recent in zip(self.levels.items(), self._recent.values(), strict=True)
-        }
+            self.ladder.count(self._asked, bool(info["correct"]))
+        return observation, float(reward), terminated, truncated, {**info, "curriculum": self.ladder.state()}

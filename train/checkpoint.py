@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.soft_prompt import SoftPrompt
+from reasoning_arena.agents.steering import Steering
 from reasoning_arena.train.errors import TrainingError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -21,39 +22,28 @@ ADAPTER, ADAPTER_CONFIG, STATE = "adapter_model.safetensors", "adapter_config.js
 TENSOR = "prompt_embeddings"
 
 
-def save_checkpoint(folder: Path, soft_prompt: SoftPrompt, lm: LoadedModel, state: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, steering: Steering, lm: LoadedModel, state: dict[str, Any]) -> None:
     """Write a checkpoint folder, or leave what is there untouched.
 
     Args:
         folder: ``…/episode-NNNNNN``.
-        soft_prompt: what was learnt, ``[P, D]``.
+        steering: what was learnt.
         lm: the model that it belongs to.
         state: tensors, numbers and strings, in dicts and lists.
 
     Raises:
         TrainingError: the disk does not take it.
     """
-    weight = soft_prompt.weight.detach().cpu().contiguous()
-    text = lm.model.config.get_text_config()
-    adapter = {
-        "peft_type": "PROMPT_TUNING",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": lm.path,
-        "num_virtual_tokens": weight.shape[0],
-        "token_dim": weight.shape[1],
-        "num_layers": text.num_hidden_layers,
-        "num_attention_heads": text.num_attention_heads,
-        "num_transformer_submodules": 1,
-        "prompt_tuning_init": "RANDOM",
-        "inference_mode": True,
-    }
+    state = state | {"steering": steering.state_dict()}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as scratch:
             whole = Path(scratch) / folder.name
             whole.mkdir()
-            save_file({TENSOR: weight}, whole / ADAPTER, metadata={"format": "pt"})
-            (whole / ADAPTER_CONFIG).write_text(json.dumps(adapter, indent=2))
+            for name, (config, tensors) in steering.exports(lm).items():
+                (whole / name).mkdir(exist_ok=True)
+                save_file(tensors, whole / name / ADAPTER, metadata={"format": "pt"})
+                (whole / name / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2))
             torch.save(state, whole / STATE)
             if folder.exists():
                 shutil.rmtree(folder)
@@ -66,11 +56,15 @@ def save_checkpoint(folder: Path, soft_prompt: SoftPrompt, lm: LoadedModel, stat
         raise TrainingError(f"cannot write checkpoint {folder}: {error}") from error
 
 
-def load_soft_prompt(folder: Path) -> SoftPrompt:
+def load_soft_prompt(folder: Path, lm: LoadedModel | None = None) -> SoftPrompt:
     """The soft prompt of a checkpoint.
 
+    Args:
+        folder: it, or a PEFT adapter of prompt tuning.
+        lm: the model that it is to steer, if known.
+
     Raises:
-        TrainingError: there is none, or it is damaged.
+        TrainingError: there is none, it is damaged, or it is as wide as another model.
     """
     try:
         tensors = load_file(folder / ADAPTER)
@@ -78,7 +72,23 @@ def load_soft_prompt(folder: Path) -> SoftPrompt:
         raise TrainingError(f"checkpoint {folder} cannot be read: {error}") from error
     if TENSOR not in tensors or tensors[TENSOR].dim() != 2 or not tensors[TENSOR].isfinite().all():
         raise TrainingError(f"checkpoint {folder} holds no soft prompt: expected finite {TENSOR!r} of two dimensions")
+    if lm is not None and tensors[TENSOR].shape[1] != lm.width:
+        raise TrainingError(
+            f"checkpoint {folder} holds a soft prompt of width {tensors[TENSOR].shape[1]}; {lm.name!r} takes {lm.width}"
+        )
     return SoftPrompt(tensors[TENSOR])
+
+
+def load_steering(folder: Path, steering: Steering, state: dict[str, Any]) -> None:
+    """Set what learns to what a checkpoint's state says.
+
+    Raises:
+        TrainingError: it is not of this kind.
+    """
+    try:
+        steering.load_state_dict(state["steering"])
+    except (KeyError, RuntimeError) as error:
+        raise TrainingError(f"checkpoint {folder} cannot be resumed from: {error}") from error
 
 
 def load_state(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from reasoning_arena.envs import ORIGINAL_FIVE, ProblemSource
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.estimators import ESTIMATORS
 
-LossName = Literal["supervised", "reward"]
+LossName = Literal["supervised", "reward", "contrastive"]
+LearnerName = Literal["soft-prompt", "per-task", "mixture", "lora", "hybrid"]
 TargetName = Literal["answer", "solution"]
 # What the soft prompt starts from. Its words are none of the tasks' names and things.
 WORKED_EXAMPLES = """\
@@ -68,6 +69,14 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "max_new_tokens": 24,
         "init_text": MIXED_EXAMPLES,
     },
+    "contrastive": {
+        "episodes": 960,
+        "batch_size": 4,
+        "eval_interval": 240,
+        "lr": 0.1,
+        "max_new_tokens": 56,
+        "init_text": MIXED_EXAMPLES,
+    },
 }
 
 
@@ -77,7 +86,11 @@ class Config:
 
     loss: LossName = "supervised"
     """supervised: cross-entropy on the gold answer. reward: reward-weighted log-probabilities of the model's own
-    answers; the gold answer is never looked at."""
+    answers; the gold answer is never looked at. contrastive: cross-entropy, and where a question allows few answers,
+    the gold one's share of the probability of all of them."""
+    learner: LearnerName = "soft-prompt"
+    """What learns: one soft prompt; per-task, a shared part and one of each task's own; mixture, a shared part and one
+    mixed by a gate that reads the question; lora, low-rank adapters in the model; hybrid, those and the soft prompt."""
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
@@ -97,6 +110,14 @@ class Config:
     """What the soft prompt starts from: a text's embeddings, random tokens', or noise of their size."""
     init_text: str | None = None
     """The text, for --init text (by default a few worked examples)."""
+    init_from: Path | None = None
+    """A checkpoint whose soft prompt to start from instead."""
+    own_tokens: int = 8
+    """Virtual tokens of each task's own, or of each prompt in the mixture."""
+    experts: int = 4
+    """Prompts in the mixture."""
+    lora_rank: int = 8
+    """Rank of the low-rank adapters."""
     lr: float | None = None
     """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.1 from reward; with
     a smaller batch than the default, less by the square root)."""
@@ -106,11 +127,21 @@ class Config:
     """Tasks, mixed evenly."""
     difficulty: int = 1
     """1 (easiest) to 5."""
+    curriculum: bool = False
+    """Begin at difficulty 1, and let each task become harder with success, up to --difficulty."""
+    replay: int = 0
+    """Earlier questions that each step goes over again: gold answers, or from reward the answers that earned some."""
+    replay_capacity: int = 1000
+    """How many of those are kept."""
+    adaptive: bool = False
+    """Learn faster on tasks that go badly, more slowly on those that go well."""
     estimator: Literal["reinforce", "rloo", "grpo", "maxrl", "raft", "exact"] = "exact"
     """How rewards become weights, for --loss reward. All weigh the model's own samples; exact has the environment pay
     every answer that a question with a closed set of answers allows, and weighs samples like maxrl elsewhere."""
     samples_per_question: int = 8
     """Answers to each question, for --loss reward."""
+    kl: float = 0.0
+    """What an answer is charged for each nat by which it is likelier than without a prompt, for --loss reward."""
     temperature: float = 0.8
     """At which those answers are sampled."""
     max_new_tokens: int | None = None
@@ -138,7 +169,7 @@ class Config:
             ArenaError: an unknown task or difficulty.
         """
         if self.loss not in DEFAULTS:
-            raise TrainingError(f"--loss {self.loss!r} is not allowed; give supervised or reward")
+            raise TrainingError(f"--loss {self.loss!r} is not allowed; give {', '.join(DEFAULTS)}")
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
         for name in (
             "episodes",
@@ -147,6 +178,10 @@ class Config:
             "eval_episodes",
             "soft_tokens",
             "max_new_tokens",
+            "own_tokens",
+            "experts",
+            "lora_rank",
+            "replay_capacity",
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -155,6 +190,12 @@ class Config:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise TrainingError(f"--{name} {value} is not allowed; give a number above 0")
+        for name in ("replay", "kl"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise TrainingError(f"--{name} {value} is not allowed; give 0 or more")
+        if self.kl and self.learner in ("lora", "hybrid"):
+            raise TrainingError(f"--kl is not allowed with --learner {self.learner}, which changes the model itself")
         if self.seed < 0:
             raise TrainingError(f"--seed {self.seed} is not allowed; give an integer of at least 0")
         least = ESTIMATORS[self.estimator].least_samples
@@ -192,7 +233,7 @@ class Config:
         if not isinstance(fields, dict) or not set(fields) <= known:
             raise TrainingError("config.json holds settings that this version does not know")
         values = dict(fields)
-        for name in ("run_dir", "resume"):
+        for name in ("run_dir", "resume", "init_from"):
             if values.get(name) is not None:
                 values[name] = Path(values[name])
         return cls(**values | {"tasks": tuple(values.get("tasks", ORIGINAL_FIVE))})

@@ -67,28 +67,31 @@ class Evaluator:
         """The same questions as ever, all different."""
         n = self.envs.num_envs
         questions, infos = self.envs.reset(seed=EVAL_SEED)
-        ids = infos["problem_id"].tolist()
+        ids, self.tasks = infos["problem_id"].tolist(), infos["task"].tolist()
         for _ in range(30):
             first: dict[str, int] = {}
             again = np.array([first.setdefault(problem_id, i) < i for i, problem_id in enumerate(ids)])
             if not again.any():
                 return questions
             questions, infos = self.envs.reset(options={"reset_mask": again})
-            ids = [new if redrawn else old for old, new, redrawn in zip(ids, infos["problem_id"], again, strict=True)]
+            for i in np.flatnonzero(again):
+                ids[i], self.tasks[i] = infos["problem_id"][i], infos["task"][i]
         raise ArenaError(f"there are no {n} different problems to evaluate on; lower --eval-episodes")
 
     @torch.no_grad()
     def __call__(self, policy: SoftPromptPolicy) -> Evaluation:
         """Accuracy of the policy's greedy answers; every process gives its share of them."""
         questions, said = self._reset(), []
+        tasks = self.tasks[distributed.share(len(questions))]
         mine = questions[distributed.share(len(questions))]
         for begin in range(0, len(mine), BATCH):
             batch, before = mine[begin : begin + BATCH], self._said[begin : begin + BATCH]
+            of = tasks[begin : begin + BATCH]
             if before and policy.foresees:
-                scored = policy.score(batch, [answer.tokens for answer in before], keep_contexts=True)
+                scored = policy.score(batch, [answer.tokens for answer in before], tasks=of, keep_contexts=True)
                 said += policy.greedy_answers(scored)[0]
             else:
-                said += policy.act(batch)
+                said += policy.act(batch, of)
         self._said = said
         answers = [text for some in distributed.gathered([answer.text for answer in said]) for text in some]
         _, _, _, _, infos = self.envs.step(answers)

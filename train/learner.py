@@ -28,14 +28,16 @@ class Learner:
 
     Args:
         policy: whose soft prompt learns.
-        lr: the highest learning rate, in units of the root mean square of the model's embeddings.
+        lr: the highest learning rate, in each parameter's own unit: for embeddings, their root mean square.
         updates: how many steps the schedule spans.
     """
 
     def __init__(self, policy: SoftPromptPolicy, lr: float, updates: int) -> None:
         self.policy = policy
-        self.parameters = list(policy.soft_prompt.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=lr * embedding_rms(policy.lm), betas=BETAS)
+        units = list(policy.soft_prompt.units(embedding_rms(policy.lm)))
+        self.parameters = [parameter for parameter, _ in units]
+        groups = [{"params": [parameter], "lr": lr * unit} for parameter, unit in units]
+        self.optimizer = torch.optim.Adam(groups, betas=BETAS)
         warm_up = max(1, min(WARM_UP, updates // 10))
 
         def factor(step: int) -> float:

@@ -21,14 +21,14 @@ import tyro
 from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.models import choose_device, choose_dtype, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
-from reasoning_arena.agents.soft_prompt import initial_soft_prompt
 from reasoning_arena.envs import ArenaError
 from reasoning_arena.train import distributed
-from reasoning_arena.train.checkpoint import latest_checkpoint, load_soft_prompt, load_state, save_checkpoint
+from reasoning_arena.train.checkpoint import latest_checkpoint, load_state, load_steering, save_checkpoint
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
+from reasoning_arena.train.learners import new_steering
 from reasoning_arena.train.records import Json, NoRecords, Records, new_run_folder, read_json
 from reasoning_arena.train.reward import RewardRound
 from reasoning_arena.train.rounds import Round, RoundResult
@@ -37,6 +37,7 @@ from tqdm import tqdm
 
 ROUNDS: dict[str, Callable[[Config, SoftPromptPolicy, Learner], Round]] = {
     "supervised": SupervisedRound,
+    "contrastive": SupervisedRound,
     "reward": RewardRound,
 }
 
@@ -79,13 +80,7 @@ def train(config: Config) -> Json:
     device = distributed.own_device(config.device)
     dtype = choose_dtype(config.dtype, choose_device(device))  # where it is measured, one process decides for all
     lm = load_model(config.model, device, distributed.from_first(str(dtype).removeprefix("torch.")))
-    if checkpoint is None:
-        generator = torch.Generator().manual_seed(config.seed)
-        text = config.init_text or ""
-        soft_prompt = initial_soft_prompt(lm, config.soft_tokens, config.init, text, generator)
-    else:
-        soft_prompt = load_soft_prompt(checkpoint)
-    policy = SoftPromptPolicy(lm, soft_prompt, chat_template=config.chat_template, max_new_tokens=longest)
+    policy = SoftPromptPolicy(lm, new_steering(config, lm), chat_template=config.chat_template, max_new_tokens=longest)
     if first and config.chat_template and not policy.encoder.chat_template:
         print(f"model {config.model!r} has no chat template; questions are put without one", file=sys.stderr)
     rounds = -(-episodes // batch)  # the last batch is a whole one
@@ -96,6 +91,7 @@ def train(config: Config) -> Json:
     done = 0
     if checkpoint is not None:
         state = load_state(checkpoint)
+        load_steering(checkpoint, policy.soft_prompt, state)
         done = state["rounds"]
         learner.load_state_dict(state["learner"])
         if distributed.rank() < len(state["learning"]):  # else it is a process that the run did not have before
@@ -114,7 +110,7 @@ def train(config: Config) -> Json:
 
     if first:
         print(
-            f"{config.loss} learning of {policy.soft_prompt.weight.numel():,} numbers on {lm.name} "
+            f"{config.loss} learning of {policy.soft_prompt.size:,} numbers on {lm.name} "
             f"({lm.device}, {str(lm.dtype).removeprefix('torch.')}) → {folder}",
             file=sys.stderr,
         )

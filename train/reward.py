@@ -10,7 +10,8 @@ from reasoning_arena.train.config import Config
 from reasoning_arena.train.estimators import ESTIMATORS, exact
 from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import weighted_completions
-from reasoning_arena.train.rounds import Lanes, RoundResult, texts
+from reasoning_arena.train.rounds import Lanes, RoundResult, new_stream, texts
+from reasoning_arena.train.stream import Lesson
 
 
 class Group(NamedTuple):
@@ -32,6 +33,7 @@ class PaidRound(NamedTuple):
 
     update: Update | None
     questions: Sequence[str]
+    tasks: Sequence[str]
     reward: float
     accuracy_before: float
     extra: dict[str, float]
@@ -47,8 +49,9 @@ class RewardRound:
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
         self.config, self.policy, self.learner = config, policy, learner
         self.estimator = ESTIMATORS[config.estimator]
-        self.before, self.after = Lanes(config), Lanes(config)
-        self.paid = Lanes(config, config.samples_per_question)
+        self.stream = new_stream(config)
+        self.before, self.after = Lanes(config, self.stream.climb), Lanes(config, self.stream.climb)
+        self.paid = Lanes(config, self.stream.climb, config.samples_per_question)
         self.generator = torch.Generator(policy.lm.device).manual_seed(config.seed + (distributed.rank() << 32))
         self.last: PaidRound | None = None  # not yet answered again
         self.results: list[RoundResult] = []
@@ -56,32 +59,33 @@ class RewardRound:
     def play(self) -> Update | None:
         """Learn from the next batch of questions."""
         size = self.config.samples_per_question
-        questions = self.before.questions
-        greedy, groups = self._answers(questions, self.before.candidates)
+        questions, tasks = self.before.questions, self.before.tasks
+        greedy, groups = self._answers(questions, tasks, self.before.candidates)
         before, _ = self.before.answer(greedy)
         told = [text for group in groups for text in (*group.texts, *[""] * (size - len(group.texts)))]
         rewards = torch.from_numpy(self.paid.answer(told)[0]).float().view(-1, size)  # (B, G)
-        update = self._learn(questions, groups, rewards)
+        update, extra = self._learn(questions, tasks, groups, rewards)
+        self.stream.note(tasks, list(before > 0))
         sampled = torch.tensor([not group.enumerated for group in groups])
         # What the policy itself earned: its samples, or where there are none its greedy answer.
         earned = torch.where(sampled, rewards.mean(1), torch.from_numpy(before).float())
         success = (rewards[sampled] > 0).float().mean(1)
-        extra = {}
+        extra |= self.stream.climb.figures()
         if len(success):
             dead = ((success == 0) | (success == 1)).float()
-            extra = {"train/success_rate": float(success.mean()), "train/dead_groups": float(dead.mean())}
-        self.last = PaidRound(update, questions, float(earned.mean()), float((before > 0).mean()), extra)
+            extra |= {"train/success_rate": float(success.mean()), "train/dead_groups": float(dead.mean())}
+        self.last = PaidRound(update, questions, tasks, float(earned.mean()), float((before > 0).mean()), extra)
         return update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
         """The rounds answered again: all but the last, whose questions wait to be put beside the next ones."""
         if everything and self.last is not None:
-            self._note_after(texts(self.policy.act(self.last.questions)))
+            self._note_after(texts(self.policy.act(self.last.questions, self.last.tasks)))
         results, self.results = self.results, []
         return results
 
     def _answers(
-        self, questions: Sequence[str], candidates: Sequence[tuple[str, ...]]
+        self, questions: Sequence[str], tasks: Sequence[str], candidates: Sequence[tuple[str, ...]]
     ) -> tuple[list[str], list[Group]]:
         """Greedy answers to the questions, and those to be paid, up to ``samples_per_question`` for each.
 
@@ -89,10 +93,12 @@ class RewardRound:
         """
         size, encoder = self.config.samples_per_question, self.policy.encoder
         closed = [self.estimator.enumerates and 0 < len(allowed) <= size for allowed in candidates]
-        again = () if self.last is None else self.last.questions
+        again, again_tasks = ((), ()) if self.last is None else (self.last.questions, self.last.tasks)
         temperatures: list[Sequence[float]] = [(0.0,)] * len(again)
         temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]
-        said = self.policy.act([*again, *questions], temperatures=temperatures, generator=self.generator)
+        said = self.policy.act(
+            [*again, *questions], [*again_tasks, *tasks], temperatures=temperatures, generator=self.generator
+        )
         if again:
             self._note_after(texts(said[: len(again)]))
         rest = iter(said[len(again) :])
@@ -110,31 +116,46 @@ class RewardRound:
         """Complete the last round with the answers after its update."""
         assert self.last is not None
         after, _ = self.after.answer(answers)
-        update, _, reward, before, extra = self.last
+        update, _, _, reward, before, extra = self.last
         self.results.append(RoundResult(update, reward, before, float((after > 0).mean()), extra))
         self.last = None
 
-    def _learn(self, questions: Sequence[str], groups: Sequence[Group], rewards: torch.Tensor) -> Update | None:
-        """One step on the answers that carry a weight, or None where none does."""
-        size = self.config.samples_per_question
+    def _learn(
+        self, questions: Sequence[str], tasks: Sequence[str], groups: Sequence[Group], rewards: torch.Tensor
+    ) -> tuple[Update | None, dict[str, float]]:
+        """One step on the answers that carry a weight, or none where none does, and figures by TensorBoard tag."""
+        size, pull = self.config.samples_per_question, self.config.kl
         weights = self.estimator.weights(rewards)  # (B, G)
-        for k, group in enumerate(groups):
-            if group.enumerated:  # only those that were paid can carry a weight
-                weights[k] = (rewards[k] > 0).float()
-        chosen = weights.nonzero().tolist()
-        if not chosen:
-            return self.learner.follow()
+        enumerated = torch.tensor([group.enumerated for group in groups])
+        weights[enumerated] = (rewards[enumerated] > 0).float()  # of those, only what was paid can carry a weight
+        wanted = (weights != 0) | (~enumerated[:, None] & (pull > 0))
+        chosen, again = wanted.nonzero().tolist(), self.stream.replay.draw()
+        if not chosen and not again:
+            return self.learner.follow(), {}
         asked = sorted({k for k, _ in chosen})
-        owners = [asked.index(k) for k, _ in chosen]
-        scored = self.policy.score([questions[k] for k in asked], [groups[k].tokens[i] for k, i in chosen], owners)
-        logprobs = scored.logprobs.detach().sum(1).cpu()
-        for k, group in enumerate(groups):
-            mine = [n for n, (owner, _) in enumerate(chosen) if owner == k]
-            if group.enumerated and mine:
-                paid = torch.tensor([chosen[n][1] for n in mine])
-                weights[k, paid] = size * exact(rewards[k, paid], logprobs[mine])  # a question counts once
-        carried = torch.stack([weights[k, i] for k, i in chosen])
-        return self.learner.step(weighted_completions(scored, carried, rewards.numel()))
+        prompts = [*(questions[k] for k in asked), *(one.question for one in again)]
+        completions = [*(groups[k].tokens[i] for k, i in chosen), *(one.completion for one in again)]
+        owners = [*(asked.index(k) for k, _ in chosen), *range(len(asked), len(prompts))]
+        named = [*(tasks[k] for k in asked), *(one.task for one in again)]
+        scored = self.policy.score(prompts, completions, owners, named)
+        logprobs = torch.zeros_like(rewards)  # (B, G), of those that were chosen
+        logprobs[wanted] = scored.logprobs.detach().sum(1).cpu()[: len(chosen)]
+        for k in enumerated.nonzero().flatten().tolist():
+            weights[k] = size * exact(rewards[k], logprobs[k])  # a question counts once
+        extra = {}
+        if pull:
+            apart = torch.zeros_like(rewards)
+            apart[wanted] = logprobs[wanted] - self.policy.unprompted(prompts, completions, owners)[: len(chosen)].cpu()
+            apart = apart[~enumerated]
+            weights[~enumerated] -= pull * (apart - apart.mean(1, keepdim=True))
+            extra = {"train/kl": float(apart.mean())} if len(apart) else {}
+        self.stream.replay.add(
+            [Lesson(questions[k], tasks[k], groups[k].tokens[i]) for k, i in chosen if rewards[k, i] > 0]
+        )
+        carried = torch.cat([weights[wanted], torch.full((len(again),), float(size))])
+        carried *= self.stream.emphasis.factors(named)[owners]
+        n = rewards.numel() + size * len(again)
+        return self.learner.step(weighted_completions(scored, carried, n)), extra
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""
@@ -142,9 +163,10 @@ class RewardRound:
             lanes.skip(rounds)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the sampling."""
-        return {"generator": self.generator.get_state()}
+        """The state of the sampling, and what the stream has come to."""
+        return {"generator": self.generator.get_state(), "stream": self.stream.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Sample on from a saved state."""
         self.generator.set_state(state["generator"].cpu())
+        self.stream.load_state_dict(state["stream"])

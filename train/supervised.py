@@ -1,7 +1,7 @@
 """Rounds of supervised learning: cross-entropy on the gold answer that the environment shows, or on its solution."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from reasoning_arena.agents.language_model import Scored
@@ -9,78 +9,137 @@ from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.learner import Learner, Update
-from reasoning_arena.train.losses import per_token, weighted_completions
-from reasoning_arena.train.rounds import Lanes, Rewards, RoundResult, texts
+from reasoning_arena.train.losses import contrast, per_token, weighted_completions
+from reasoning_arena.train.rounds import Lanes, Rewards, RoundResult, new_stream, texts
+from reasoning_arena.train.stream import Lesson
 
 SETTLE_ROWS = 24  # answers that are decoded together; more would take gigabytes of keys and values
+Completion = tuple[int, ...]
+
+
+class Played(NamedTuple):
+    """A round whose questions are to be answered.
+
+    Attributes:
+        update: the step that was taken.
+        questions: what was asked.
+        tasks: of which task each question is.
+        scored: each question's target, as it was scored before the step.
+    """
+
+    update: Update
+    questions: Sequence[str]
+    tasks: Sequence[str]
+    scored: Scored
 
 
 class SupervisedRound:
-    """Cross-entropy on the gold answer, or on the worked solution.
+    """Cross-entropy on the gold answer, or on the worked solution; contrastive, on its wrong alternatives too.
 
     A question's gold answer is told by a twin environment that was answered with nothing. Scoring it gives the loss,
     and at once what greedy decoding answers before the update; scoring it again, what it answers after. Only answers
-    that differ need decoding, and those of several rounds are decoded together. With a model that cannot foresee its
+    that differ need decoding, and those of several rounds are decoded together. With a policy that cannot foresee its
     answers they are decoded one round after another, which gives the same.
     """
 
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
         self.config, self.policy, self.learner = config, policy, learner
-        self.before, self.after = Lanes(config), Lanes(config)
-        self.scout = Lanes(config) if policy.foresees else None
-        self.last: tuple[Update, Scored, Sequence[str]] | None = None  # not yet scored again
-        self.waiting: list[tuple[Update, Scored, Scored]] = []  # not yet decoded
+        self.stream = new_stream(config)
+        self.before, self.after = Lanes(config, self.stream.climb), Lanes(config, self.stream.climb)
+        self.scout = Lanes(config, self.stream.climb) if policy.foresees else None
+        self.last: Played | None = None  # not yet scored again
+        self.waiting: list[tuple[Played, Scored]] = []  # not yet decoded
         self.results: list[RoundResult] = []
 
     def play(self) -> Update:
         """Learn from the next batch of questions."""
-        policy = self.policy
         if self.scout is None:
-            questions = self.before.questions
-            rewards, told = self.before.answer(texts(policy.act(questions)))
-            update = self._step(policy.score(questions, self._targets(told)))
-            self._note(update, rewards, self.after.answer(texts(policy.act(questions)))[0])
-            return update
-        questions = self.scout.questions
-        targets = self._targets(self.scout.answer([""] * len(questions))[1])
-        scored = policy.score(questions, targets, keep_contexts=True)
-        self._score_again()  # with the soft prompt that this round begins with, whose keys and values are still there
-        update = self._step(scored)
-        self.last = update, scored._replace(logprobs=scored.logprobs.detach()), questions
-        return update
+            asked = self.before.questions, self.before.tasks, self.before.candidates
+            rewards, told = self.before.answer(texts(self.policy.act(*asked[:2])))
+            played = self._learn(*asked, told)
+            self._note(played, rewards, self.after.answer(texts(self.policy.act(*asked[:2])))[0])
+            return played.update
+        asked = self.scout.questions, self.scout.tasks, self.scout.candidates
+        told = self.scout.answer([""] * len(asked[0]))[1]
+        self.last = self._learn(*asked, told)
+        return self.last.update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
         """Decode what has to be decoded, once enough has come together."""
         if everything:
             self._score_again()
-        rows = sum(len(scored.completions) + len(again.completions) for _, scored, again in self.waiting)
+        rows = sum(2 * len(again.completions) for _, again in self.waiting)
         if rows >= SETTLE_ROWS or (everything and rows):
-            said = self.policy.greedy_answers(*(scored for _, *pair in self.waiting for scored in pair))
-            for (update, _, _), first, then in zip(self.waiting, said[::2], said[1::2], strict=True):
-                self._note(update, self.before.answer(texts(first))[0], self.after.answer(texts(then))[0])
+            said = self.policy.greedy_answers(
+                *(one for played, again in self.waiting for one in (played.scored, again))
+            )
+            for (played, _), first, then in zip(self.waiting, said[::2], said[1::2], strict=True):
+                self._note(played, self.before.answer(texts(first))[0], self.after.answer(texts(then))[0])
             self.waiting = []
         results, self.results = self.results, []
         return results
 
-    def _step(self, scored: Scored) -> Update:
-        return self.learner.step(weighted_completions(scored, per_token(scored), len(scored.completions)))
+    def _learn(
+        self, questions: Sequence[str], tasks: Sequence[str], candidates: Sequence[tuple[str, ...]], told: Info
+    ) -> Played:
+        """One step on these questions, and on earlier ones beside them."""
+        n, targets = len(questions), self._targets(told)
+        wrong = self._wrong(candidates, told)
+        again = self.stream.replay.draw()
+        # The questions' targets first, then what is gone over again, then wrong answers to the questions.
+        completions = [*targets, *(one.completion for one in again), *(ids for some in wrong for ids in some)]
+        owners = [*range(n + len(again)), *(k for k, some in enumerate(wrong) for _ in some)]
+        scored = self.policy.score(
+            [*questions, *(one.question for one in again)],
+            completions,
+            owners if any(wrong) else None,
+            [*tasks, *(one.task for one in again)],
+            keep_contexts=self.scout is not None,
+        )
+        self._score_again()  # with the soft prompt that this round begins with, whose keys and values are still there
+        weights = per_token(scored)
+        weights[n + len(again) :] = 0  # cross-entropy has nothing to say about wrong answers
+        if any(wrong):
+            weights += contrast(scored.logprobs.detach().sum(1), torch.tensor(owners, device=weights.device))
+        factors = self.stream.emphasis.factors([*tasks, *(one.task for one in again)])
+        weights *= factors[owners].to(weights)
+        update = self.learner.step(weighted_completions(scored, weights, n + len(again)))
+        lessons = zip(questions, tasks, targets, strict=True)
+        self.stream.replay.add([Lesson(*lesson) for lesson in lessons])
+        return Played(update, questions, tasks, scored.first(n))
+
+    def _wrong(self, candidates: Sequence[tuple[str, ...]], told: Info) -> list[list[Completion]]:
+        """The wrong answers that each question allows, where they are to be learnt from."""
+        if self.config.loss != "contrastive":
+            return [[] for _ in candidates]
+        completion_ids = self.policy.encoder.completion_ids
+        return [
+            [completion_ids(one) for one in allowed if one != gold]
+            for allowed, gold in zip(candidates, told["gold_answer"], strict=True)
+        ]
 
     @torch.no_grad()
     def _score_again(self) -> None:
         """Score the last round's targets with what was learnt from them."""
         if self.last is not None:
-            update, scored, questions = self.last
-            again = self.policy.score(questions, scored.completions, keep_contexts=True)
-            self.waiting.append((update, scored, again))
-            self.last = None
+            played, self.last = self.last, None
+            again = self.policy.score(
+                played.questions, played.scored.completions, tasks=played.tasks, keep_contexts=True
+            )
+            self.waiting.append((played, again))
 
-    def _targets(self, told: Info) -> list[tuple[int, ...]]:
-        texts = told["solution" if self.config.target == "solution" else "gold_answer"]
-        return [self.policy.encoder.completion_ids(text) for text in texts]
+    def _targets(self, told: Info) -> list[Completion]:
+        """What is imitated; a contrast is with candidates, so there it is the plain answer where there are any."""
+        wanted = told["solution" if self.config.target == "solution" else "gold_answer"]
+        if self.config.loss == "contrastive":
+            rows = zip(told["candidates"], told["gold_answer"], wanted, strict=True)
+            wanted = [gold if allowed else text for allowed, gold, text in rows]
+        return [self.policy.encoder.completion_ids(text) for text in wanted]
 
-    def _note(self, update: Update, before: Rewards, after: Rewards) -> None:
+    def _note(self, played: Played, before: Rewards, after: Rewards) -> None:
+        self.stream.note(played.tasks, list(before > 0))
         shares = float((before > 0).mean()), float((after > 0).mean())
-        self.results.append(RoundResult(update, float(before.mean()), *shares, {}))
+        self.results.append(RoundResult(played.update, float(before.mean()), *shares, self.stream.climb.figures()))
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""
@@ -89,8 +148,9 @@ class SupervisedRound:
                 lanes.skip(rounds)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the questions follow from the seed."""
-        return {}
+        """What the stream has come to; the questions follow from the seed and from that."""
+        return self.stream.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to do."""
+        """Go on from a saved state."""
+        self.stream.load_state_dict(state)

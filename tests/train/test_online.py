@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from peft import PeftModel
 from reasoning_arena.agents.models import load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.agents.soft_prompt import initial_soft_prompt
 from reasoning_arena.envs import ReasoningArenaVectorEnv
 from reasoning_arena.train import online
 from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
@@ -102,7 +104,7 @@ def test_learning_moves_the_soft_prompt_and_nothing_else(lm_folder: Path, tmp_pa
 
 def test_steps_lower_the_loss(lm_folder: Path) -> None:
     lm = load_model(str(lm_folder), "cpu", "float32")
-    policy = SoftPromptPolicy(lm, online.initial_soft_prompt(lm, 8, "text", "Say it", torch.Generator()))
+    policy = SoftPromptPolicy(lm, initial_soft_prompt(lm, 8, "text", "Say it", torch.Generator()))
     learner, target = Learner(policy, 1.0, 80), [policy.encoder.completion_ids("fog")] * 2
     losses = []
     for _ in range(80):
@@ -122,9 +124,7 @@ def test_foreseeing_answers_changes_nothing(lm_folder: Path) -> None:
     lm, config = load_model(str(lm_folder), "cpu", "float32"), small(lm_folder).resolved()
     outcomes = []
     for foresees in (True, False):
-        policy = SoftPromptPolicy(
-            lm, online.initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6
-        )
+        policy = SoftPromptPolicy(lm, initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(SoftPromptPolicy, "foresees", foresees)
             said: list[list[str]] = []
@@ -175,9 +175,7 @@ def test_exact_has_every_candidate_paid(lm_folder: Path) -> None:
         load_model(str(lm_folder), "cpu", "float32"),
         small(lm_folder, loss="reward", tasks=("comparison", "math")),
     )
-    policy = SoftPromptPolicy(
-        lm, online.initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6
-    )
+    policy = SoftPromptPolicy(lm, initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6)
     said: list[list[str]] = []
     learning = RewardRound(config.resolved(), policy, Learner(policy, 0.2, 4))
     with pytest.MonkeyPatch.context() as patch:
@@ -332,12 +330,17 @@ def test_a_finished_run_is_not_written_over(run: Path, lm_folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["adapter_model.safetensors", "training_state.pt"])
 def test_a_damaged_checkpoint_is_named(
-    run: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+    run: Path, lm_folder: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    subprocess.run(["cp", "-r", str(run), str(tmp_path / "run")], check=True)
-    file = tmp_path / "run" / "checkpoints" / "episode-000016" / damage
+    shutil.copytree(run, tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoints" / "episode-000016"
+    file = checkpoint / damage
     file.write_bytes(file.read_bytes()[:50])
-    assert main(["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]) == 2
+    if damage == "training_state.pt":
+        arguments = ["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]
+    else:
+        arguments = ["--init-from", str(checkpoint), "--model", str(lm_folder), "--run-dir", str(tmp_path / "new")]
+    assert main(arguments) == 2
     assert "episode-000016" in capsys.readouterr().err
 
 

@@ -1,0 +1,270 @@
+"""Every learner, objective and stream, on a tiny model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from reasoning_arena.agents.errors import AgentError
+from reasoning_arena.agents.language_model import Scored
+from reasoning_arena.agents.models import LoadedModel, load_model
+from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.agents.soft_prompt import embedding_rms
+from reasoning_arena.agents.steering import PromptMixture, TaskPrompts
+from reasoning_arena.envs import ReasoningArenaVectorEnv
+from reasoning_arena.train.checkpoint import load_state
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.learners import LEARNERS, new_steering
+from reasoning_arena.train.losses import contrast, weighted_completions
+from reasoning_arena.train.online import main, train
+from reasoning_arena.train.reward import RewardRound
+from reasoning_arena.train.rounds import Lanes
+from reasoning_arena.train.stream import Climb, Emphasis, Lesson, Replay
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
+
+
+def small(folder: Path, **changes: Any) -> Config:
+    settings: dict[str, Any] = {
+        "model": str(folder), "episodes": 12, "batch_size": 4, "eval_interval": 4, "eval_episodes": 10,
+        "soft_tokens": 4, "own_tokens": 2, "experts": 3, "lora_rank": 2, "max_new_tokens": 6,
+        "samples_per_question": 3, "dtype": "float32", "device": "cpu", "quiet": True,
+    }  # fmt: skip
+    return Config(**(settings | changes))
+
+
+def learnt(run: Path, episode: int) -> dict[str, torch.Tensor]:
+    steering: dict[str, torch.Tensor] = load_state(run / "checkpoints" / f"episode-{episode:06d}")["steering"]
+    return steering
+
+
+def cut_back(run: Path, episode: int) -> None:
+    """As if the run had stopped after that episode."""
+    for checkpoint in (run / "checkpoints").iterdir():
+        if int(checkpoint.name.split("-")[1]) > episode:
+            for file in sorted(checkpoint.rglob("*"), reverse=True):
+                file.rmdir() if file.is_dir() else file.unlink()
+            checkpoint.rmdir()
+
+
+@pytest.mark.parametrize("loss", ["supervised", "reward", "contrastive"])
+@pytest.mark.parametrize("learner", list(LEARNERS))
+def test_every_learner_learns_by_every_objective_and_resumes(
+    lm_folder: Path, tmp_path: Path, learner: str, loss: str
+) -> None:
+    run = tmp_path / "run"
+    whole = train(small(lm_folder, learner=learner, loss=loss, estimator="reinforce", run_dir=run))
+    begun, ended = learnt(run, 0), learnt(run, 12)
+    moved = {name for name, value in begun.items() if not torch.equal(value, ended[name])}
+    assert moved >= {name for name in begun if name != "gate" and not (learner == "lora" and name == "weight")}
+    if learner == "lora":
+        assert "weight" not in moved
+    cut_back(run, 4)
+    assert main(["--resume", str(run), "--quiet"]) == 0
+    again = json.loads((run / "results.json").read_text())
+    assert again["training"] == whole["training"]
+    assert all(torch.equal(value, learnt(run, 12)[name]) for name, value in ended.items())
+
+
+@pytest.mark.parametrize("loss", ["supervised", "reward"])
+def test_a_run_with_every_stream_resumes(lm_folder: Path, tmp_path: Path, loss: str) -> None:
+    run = tmp_path / "run"
+    stream: dict[str, Any] = {"replay": 3, "adaptive": True, "curriculum": True, "difficulty": 3}
+    if loss == "reward":
+        stream |= {"kl": 0.1, "estimator": "rloo"}
+    whole = train(small(lm_folder, loss=loss, run_dir=run, **stream))
+    cut_back(run, 4)
+    assert main(["--resume", str(run), "--quiet"]) == 0
+    assert json.loads((run / "results.json").read_text())["training"] == whole["training"]
+
+
+def test_per_task_prompts_are_peft_adapters(lm_folder: Path, tmp_path: Path) -> None:
+    train(small(lm_folder, learner="per-task", run_dir=tmp_path / "run", max_new_tokens=4))
+    checkpoint = tmp_path / "run" / "checkpoints" / "episode-000012"
+    lm = load_model(str(lm_folder), "cpu", "float32")
+    steering = new_steering(small(lm_folder, learner="per-task").resolved(), lm)
+    steering.load_state_dict(learnt(tmp_path / "run", 12))
+    policy = SoftPromptPolicy(lm, steering, chat_template=False, max_new_tokens=4)
+    questions, infos = ReasoningArenaVectorEnv(4, tasks=("math",), split="test").reset(seed=0)
+    answers = policy.act(questions, infos["task"].tolist())
+    assert peft_answers(lm_folder, checkpoint / "math", policy, questions) == [one.tokens for one in answers]
+
+
+def peft_answers(
+    lm_folder: Path, adapter: Path, policy: SoftPromptPolicy, questions: tuple[str, ...], **more: Any
+) -> list[tuple[int, ...]]:
+    model = PeftModel.from_pretrained(load_model(str(lm_folder), "cpu", "float32").model, adapter)
+    said = []
+    for question in questions:
+        ids = torch.tensor([policy.encoder.prompt_ids(question)])
+        out = model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=4, do_sample=False, pad_token_id=0,
+            eos_token_id=sorted(policy.encoder.stop_ids),
+        )  # fmt: skip
+        said.append(tuple(out[0, ids.shape[1] :].tolist()))
+    return said
+
+
+def test_low_rank_adapters_are_peft_adapters(lm_folder: Path, tmp_path: Path) -> None:
+    train(small(lm_folder, learner="hybrid", run_dir=tmp_path / "run", lr=5.0))
+    checkpoint = tmp_path / "run" / "checkpoints" / "episode-000012"
+    lm = load_model(str(lm_folder), "cpu", "float32")
+    steering = new_steering(small(lm_folder, learner="hybrid").resolved(), lm)
+    steering.load_state_dict(learnt(tmp_path / "run", 12))
+    ours = SoftPromptPolicy(lm, steering, chat_template=False)
+    adapted = PeftModel.from_pretrained(load_model(str(lm_folder), "cpu", "float32").model, checkpoint / "lora")
+    plain = load_model(str(lm_folder), "cpu", "float32").model
+    prompt = ours.encoder.prompt_ids("What comes next?")
+    ids = torch.tensor([[*prompt, 7]])
+    theirs, base = (model(input_ids=ids).logits[0, -2].log_softmax(-1) for model in (adapted, plain))
+    nothing = lm.model.get_input_embeddings().weight[:0]
+    mine = ours.language_model.score(nothing, [prompt], [(7,)]).logprobs[0, 0]
+    assert float(mine) == pytest.approx(float(theirs[7]), abs=1e-4)
+    assert abs(float(theirs[7] - base[7])) > 1e-3
+    assert (checkpoint / "soft_prompt" / "adapter_config.json").exists()
+
+
+def test_a_prompt_starts_from_a_checkpoint(lm_folder: Path, tmp_path: Path) -> None:
+    train(small(lm_folder, run_dir=tmp_path / "first"))
+    train(small(lm_folder, init_from=tmp_path / "first" / "checkpoints" / "episode-000012", run_dir=tmp_path / "then"))
+    assert torch.equal(learnt(tmp_path / "first", 12)["weight"], learnt(tmp_path / "then", 0)["weight"])
+
+
+def test_a_new_task_gets_the_mean_prompt(lm: LoadedModel) -> None:
+    width = lm.width
+    prompts = TaskPrompts(torch.zeros(2, width), {"a": torch.ones(1, width), "b": 3 * torch.ones(1, width)})
+    _, own = prompts([(1,), (1,), (1,)], ["a", "new", "b"])
+    assert own[:, 0, 0].tolist() == [1, 2, 3]
+    with pytest.raises(AgentError, match="task"):
+        prompts([(1,)], [])
+
+
+def test_the_gate_learns_to_tell_questions_apart(lm: LoadedModel) -> None:
+    rms = embedding_rms(lm)
+    bank = torch.stack([torch.zeros(1, lm.width), torch.ones(1, lm.width)])
+    mixture = PromptMixture(lm, torch.zeros(1, lm.width), bank, rms)
+    prompts = [(5, 6, 7), (8, 9, 10)]
+    assert torch.allclose(mixture.shares(prompts), torch.full((2, 2), 0.5))
+    optimizer = torch.optim.Adam([mixture.gate], lr=0.1)
+    for _ in range(50):
+        optimizer.zero_grad()
+        _, own = mixture(prompts)
+        (own[0].square().mean() - own[1].mean()).backward()
+        optimizer.step()
+    shares = mixture.shares(prompts)
+    assert shares[0, 0] > 0.9
+    assert shares[1, 1] > 0.9
+
+
+def test_contrast_is_the_gradient_of_the_gold_share() -> None:
+    logprobs = torch.tensor([-2.0, -1.0, -3.0, -2.5, -0.5], dtype=torch.float64, requires_grad=True)
+    owners = torch.tensor([0, 1, 0, 1, 0])
+    share = logprobs[0] - logprobs[[0, 2, 4]].logsumexp(0) + logprobs[1] - logprobs[[1, 3]].logsumexp(0)
+    (want,) = torch.autograd.grad(share, logprobs)
+    assert torch.allclose(contrast(logprobs.detach(), owners), want)
+    scored = Scored([], logprobs[:, None], torch.ones(5, 1, dtype=torch.bool), torch.zeros(5, 1), [])
+    (got,) = torch.autograd.grad(weighted_completions(scored, contrast(logprobs.detach(), owners), 1), logprobs)
+    assert torch.allclose(got, -want)
+
+
+def test_replay_keeps_the_last_and_draws_different_ones() -> None:
+    replay = Replay(capacity=5, share=3, seed=0)
+    assert replay.draw() == []
+    lessons = [Lesson(f"question {i}", "math", (i, 2)) for i in range(8)]
+    replay.add(lessons)
+    drawn = replay.draw()
+    assert len(set(drawn)) == 3
+    assert set(drawn) <= set(lessons[3:])
+
+
+def test_replayed_answers_are_learnt_from(lm_folder: Path, tmp_path: Path) -> None:
+    runs = []
+    for replay in (0, 2):
+        runs.append(tmp_path / str(replay))
+        train(small(lm_folder, replay=replay, run_dir=runs[-1]))
+    assert torch.equal(learnt(runs[0], 4)["weight"], learnt(runs[1], 4)["weight"])  # nothing to go over yet
+    assert not torch.equal(learnt(runs[0], 8)["weight"], learnt(runs[1], 8)["weight"])
+
+
+def test_emphasis_is_on_what_goes_badly() -> None:
+    emphasis = Emphasis(active=True)
+    for _ in range(100):
+        emphasis.note(["math", "grid"], [True, False])
+    easy, hard, new = emphasis.factors(["math", "grid", "causal"]).tolist()
+    assert easy < 0.6
+    assert hard > 1.4
+    assert new == 1
+    assert (easy + hard) / 2 == pytest.approx(1)
+    assert Emphasis(active=False).factors(["math"]).tolist() == [1]
+
+
+def test_difficulty_climbs_for_all_environments_alike() -> None:
+    config = Config(batch_size=4, tasks=("math", "grid"), difficulty=3, curriculum=True)
+    climb = Climb(config.tasks, 3)
+    first, second = Lanes(config, climb), Lanes(config, climb)
+    asked, levels = [], []
+    for _ in range(30):
+        asked.append(list(first.questions))
+        told = first.answer([""] * 4)[1]
+        levels.append(told["difficulty"].tolist())
+        climb.note(told["task"].tolist(), [task == "math" for task in told["task"]])
+    for questions in asked:
+        assert list(second.questions) == questions
+        second.answer([""] * 4)
+    assert levels[0] == [1] * 4
+    assert climb.levels(30) == {"math": 3, "grid": 1}
+    assert max(max(row) for row in levels) == 3
+
+
+def test_kl_is_measured_and_charged(lm_folder: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for kl in (0.0, 0.5):
+        config = small(lm_folder, loss="reward", estimator="rloo", kl=kl, run_dir=tmp_path / str(kl), tasks=("math",))
+        train(config)
+    events = EventAccumulator(str(tmp_path / "0.5"))
+    events.Reload()
+    assert "train/kl" in events.Tags()["scalars"]
+    assert not torch.equal(learnt(tmp_path / "0.0", 12)["weight"], learnt(tmp_path / "0.5", 12)["weight"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--loss", "reward", "--kl", "0.1", "--learner", "lora"], "--kl"),
+        (["--replay", "-1"], "--replay"),
+        (["--own-tokens", "0"], "--own-tokens"),
+        (["--init-from", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_mistakes_get_one_line(
+    arguments: list[str], said: str, lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--model", str(lm_folder), "--run-dir", str(tmp_path / "run"), "--quiet"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert said in last
+
+
+def test_a_model_without_layers_to_adapt_is_refused(any_lm: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peft.inject_adapter_in_model", _no_targets)
+    with pytest.raises(AgentError, match=r"adapters: .*target"):
+        new_steering(Config(learner="lora", soft_tokens=2).resolved(), any_lm)
+
+
+def _no_targets(*_: object) -> None:
+    raise ValueError("Please specify `target_modules`")
+
+
+def test_reward_counts_replayed_answers_once_a_question(lm: LoadedModel, lm_folder: Path) -> None:
+    from reasoning_arena.train.learner import Learner
+
+    config = small(lm_folder, loss="reward", replay=2, tasks=("comparison",)).resolved()
+    policy = SoftPromptPolicy(lm, new_steering(config, lm), max_new_tokens=6)
+    learning = RewardRound(config, policy, Learner(policy, 0.1, 3))
+    for _ in range(3):
+        learning.play()
+    learning.settle(everything=True)
+    assert len(learning.stream.replay.kept) == 12  # every question has one candidate that was paid

@@ -1,0 +1,69 @@
+"""What learns: the choices of ``--learner``, each from the same start, the embeddings of ``--init-text``."""
+
+from collections.abc import Callable
+
+import torch
+from reasoning_arena.agents.adapters import LowRankAdapters
+from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.soft_prompt import SoftPrompt, embedding_rms, initial_soft_prompt
+from reasoning_arena.agents.steering import PromptMixture, Steering, TaskPrompts
+from reasoning_arena.train.checkpoint import load_soft_prompt
+from reasoning_arena.train.config import Config
+from torch import Tensor
+
+Build = Callable[[Config, LoadedModel, Tensor, torch.Generator], Steering]
+
+
+def _soft_prompt(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
+    return SoftPrompt(start)
+
+
+def _per_task(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
+    own = {
+        task: initial_soft_prompt(lm, config.own_tokens, "text", f"{task}\n\n", generator).weight
+        for task in config.tasks
+    }
+    return TaskPrompts(start, own)
+
+
+def _mixture(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
+    bank = [
+        initial_soft_prompt(lm, config.own_tokens, "vocabulary", "", generator).weight for _ in range(config.experts)
+    ]
+    return PromptMixture(lm, start, torch.stack(bank), embedding_rms(lm))
+
+
+def _lora(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
+    return LowRankAdapters(lm, start, config.lora_rank, prompt_learns=False, seed=config.seed)
+
+
+def _hybrid(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
+    return LowRankAdapters(lm, start, config.lora_rank, prompt_learns=True, seed=config.seed)
+
+
+LEARNERS: dict[str, Build] = {
+    "soft-prompt": _soft_prompt,
+    "per-task": _per_task,
+    "mixture": _mixture,
+    "lora": _lora,
+    "hybrid": _hybrid,
+}
+
+
+def new_steering(config: Config, lm: LoadedModel) -> Steering:
+    """What a run begins with.
+
+    Args:
+        config: with its learner and what that starts from.
+        lm: the model; low-rank adapters change it in place.
+
+    Raises:
+        AgentError: the model cannot take the learner, or there is nothing to start from.
+        TrainingError: --init-from holds no soft prompt of this model's width.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    if config.init_from is not None:
+        start = load_soft_prompt(config.init_from, lm).weight
+    else:
+        start = initial_soft_prompt(lm, config.soft_tokens, config.init, config.init_text or "", generator).weight
+    return LEARNERS[config.learner](config, lm, start, generator)

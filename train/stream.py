@@ -1,0 +1,161 @@
+"""What a learner meets: how hard the questions are, how much each of them counts, and what is gone over again.
+
+All three follow from the answers alone, so equal seeds give equal runs, and all three are saved with a run.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from reasoning_arena.envs.curriculum import Ladder
+
+Levels = dict[str, int] | None
+
+
+class Lesson(NamedTuple):
+    """One thing to go over again: a question, its task, and the tokens of an answer worth repeating."""
+
+    question: str
+    task: str
+    completion: tuple[int, ...]
+
+
+class Replay:
+    """The last answers worth repeating, from which each step draws some.
+
+    Args:
+        capacity: how many are kept.
+        share: how many a step draws.
+        seed: of the draws.
+    """
+
+    def __init__(self, capacity: int, share: int, seed: int) -> None:
+        self.share = share
+        self.kept: deque[Lesson] = deque(maxlen=capacity)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def draw(self) -> list[Lesson]:
+        """Different lessons, as many as a step goes over again or as there are."""
+        n = min(self.share, len(self.kept))
+        return [self.kept[i] for i in torch.randperm(len(self.kept), generator=self.generator)[:n].tolist()]
+
+    def add(self, lessons: Sequence[Lesson]) -> None:
+        """Keep these; the oldest make room."""
+        if self.share:
+            self.kept.extend(lessons)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {"kept": [tuple(one) for one in self.kept], "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.kept.extend(Lesson(question, task, tuple(tokens)) for question, task, tokens in state["kept"])
+        self.generator.set_state(state["generator"])
+
+
+class Emphasis:
+    """How much a question counts: more where its task goes badly, less where it goes well, 1 on average.
+
+    A question's loss is multiplied by ``1.5 − success`` of its task, divided by the mean of that over all tasks met.
+    For Adam at a given batch this is a learning rate that is higher on hard tasks than on easy ones.
+
+    Args:
+        active: whether anything is weighted at all.
+    """
+
+    MEMORY = 0.95  # of the running success
+
+    def __init__(self, active: bool) -> None:
+        self.active = active
+        self.success: dict[str, float] = {}
+
+    def note(self, tasks: Sequence[str], right: Sequence[bool]) -> None:
+        """Remember how questions went."""
+        for task, one in zip(tasks, right, strict=True):
+            self.success[task] = self.MEMORY * self.success.get(task, 0.0) + (1 - self.MEMORY) * bool(one)
+
+    def factors(self, tasks: Sequence[str]) -> torch.Tensor:
+        """What each question's loss is multiplied by, ``[N]``."""
+        if not self.active:
+            return torch.ones(len(tasks))
+        mean = sum(1.5 - one for one in self.success.values()) / max(1, len(self.success)) or 1.0
+        return torch.tensor([(1.5 - self.success[task]) / mean if task in self.success else 1.0 for task in tasks])
+
+
+class Climb:
+    """The difficulty of every round's questions: as it is, or climbing with success, task by task.
+
+    Several environments ask the same questions at different times; whoever asks for a round's levels first settles them
+    for all.
+
+    Args:
+        tasks: their names.
+        high: the highest difficulty; None where questions stay as the environment has them.
+    """
+
+    def __init__(self, tasks: Sequence[str], high: int | None) -> None:
+        self.ladder = None if high is None else Ladder(tasks, 1, high)
+        self.history: list[Levels] = []
+
+    def levels(self, round_number: int) -> Levels:
+        """The difficulty of each task in a round, None for the environment's own."""
+        if self.ladder is None:
+            return None
+        while len(self.history) <= round_number:
+            self.history.append(dict(self.ladder.levels))
+        return self.history[round_number]
+
+    def note(self, tasks: Sequence[str], right: Sequence[bool]) -> None:
+        """Count how questions went."""
+        if self.ladder is not None:
+            for task, one in zip(tasks, right, strict=True):
+                self.ladder.count(task, bool(one))
+
+    def figures(self) -> dict[str, float]:
+        """The levels by TensorBoard tag."""
+        if self.ladder is None:
+            return {}
+        return {f"curriculum/{task}": float(level) for task, level in self.ladder.levels.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        if self.ladder is None:
+            return {}
+        recent = {task: list(answers) for task, answers in self.ladder.recent.items()}
+        return {"history": self.history, "levels": dict(self.ladder.levels), "recent": recent}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        if self.ladder is not None:
+            self.history = state["history"]
+            self.ladder.levels = dict(state["levels"])
+            for task, answers in state["recent"].items():
+                self.ladder.recent[task].extend(answers)
+
+
+class Stream:
+    """The three of them as one run has them."""
+
+    def __init__(self, replay: Replay, emphasis: Emphasis, climb: Climb) -> None:
+        self.replay, self.emphasis, self.climb = replay, emphasis, climb
+
+    def note(self, tasks: Sequence[str], right: Sequence[bool]) -> None:
+        """Learn how questions went, before anything was learnt from them."""
+        self.emphasis.note(tasks, right)
+        self.climb.note(tasks, right)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {
+            "replay": self.replay.state_dict(),
+            "success": dict(self.emphasis.success),
+            "climb": self.climb.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.replay.load_state_dict(state["replay"])
+        self.emphasis.success = dict(state["success"])
+        self.climb.load_state_dict(state["climb"])
