@@ -4,7 +4,7 @@
     term       = factor, { "*", factor }
     factor     = "-", factor | number | "x" | "y" | "(", expression, ")"
 
-A factor may follow a number or a parenthesis directly, as in ``3x`` and ``2(x + 1)``: that is a product.
+A variable or a parenthesis may follow a factor directly, as in ``3x``, ``xy`` and ``2(x + 1)``: that is a product.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 MAX_SYMBOLS = 24
 _MAX_TEXT = 200
-_SYMBOL = re.compile(r"\s*(?:(\d{1,6})(?!\d)|([xy])(?![A-Za-z])|([-+*()−·×]))", re.ASCII)
+_SYMBOL = re.compile(r"\s*(?:(\d{1,6})(?!\d)|([xy])(?![A-WZa-wz])|([-+*()−·×]))", re.ASCII)
 _SPELLINGS = {"−": "-", "·": "*", "×": "*"}
 
 
@@ -70,8 +70,8 @@ def evaluate(expression: list[str], variables: Mapping[str, int]) -> int:
         while peek() and peek() not in "+-)":
             if peek() == "*":
                 position += 1
-            elif peek().isdigit() or not (expression[position - 1].isdigit() or expression[position - 1] == ")"):
-                raise NoExpression("two things side by side")
+            elif peek().isdigit():
+                raise NoExpression("a number behind another factor")
             value *= factor()
         return value
 

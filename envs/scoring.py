@@ -51,8 +51,8 @@ _STATED = r"\banswer(?:s|ed)?\b(?:\s+is\b|\s*[:=])?|\\boxed\b|####"
 _STATEMENTS = re.compile(_STATED, re.I)
 _CONCLUDED = _STATED + r"|\b(?:so|thus|hence|therefore|in total|altogether|finally)\b|="
 _MARKS = re.compile(_CONCLUDED, re.I)
-_WORD_MARKS = re.compile(_CONCLUDED + r"|\bis\b|:", re.I)
-_EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|expression)\b|:", re.I)
+_WORD_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|becomes|gives)\b|:", re.I)
+_EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|expression|return|python)\b|:", re.I)
 _TAKEN_BACK = re.compile(
     r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either|hardly|i doubt|"
     r"far from|nothing like|instead of|rather than|(?:all|any\w*|every\w*) but)\b|n['’]t\b",
@@ -92,7 +92,7 @@ _LIST_ITEMS = re.compile(r"[-−+]?[\w./%^]+")
 _SIGNED_INTEGER = re.compile(rf"[-−+]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
 _YES_NO = re.compile(r"(?:\b(not|never|neither|hardly)\s|(n['’]t\s))?\b(yes|no)\b", re.I)
 _TAG = re.compile(r"<(/?)([a-z]+)>", re.I)  # <answer>9</answer>, <b>9</b>
-_NOTHING = re.compile(r"\b(?:none|nobody|nothing|empty)\b", re.I)
+_NOTHING = re.compile(r"\b(?:none|nobody|no[ -]one|nothing|empty)\b", re.I)
 _WORDS = re.compile(r"\d+(?:[.,]\d+)+|\w+")
 _ASCII_WORDS = re.compile(r"[a-z0-9]+", re.I | re.ASCII)
 
@@ -271,7 +271,10 @@ def _listed_integers(text: str) -> list[Found]:
 
 
 def _named(text: str, candidates: tuple[str, ...]) -> list[Found]:
-    """All candidates that a text names as whole words, the longest where several begin at one place."""
+    """All candidates that a text names as whole words, the longest where several begin at one place.
+
+    Two that make a third, as in ``north-west``, are that one.
+    """
     by_first_word: dict[str, list[tuple[list[str], str]]] = {}
     for candidate in candidates:
         parts = [candidate.lower()] if candidate.isalnum() else _WORDS.findall(candidate.lower())
@@ -283,7 +286,8 @@ def _named(text: str, candidates: tuple[str, ...]) -> list[Found]:
     for options in by_first_word.values():
         options.sort(key=lambda option: -len(option[0]))
     words = [(match[0].lower(), match.start(), match.end()) for match in _WORDS.finditer(text)]
-    found, i = [], 0
+    found: list[Found] = []
+    i = 0
     while i < len(words):
         for parts, candidate in by_first_word.get(words[i][0], ()):
             if [word for word, _, _ in words[i : i + len(parts)]] == parts:
@@ -291,4 +295,15 @@ def _named(text: str, candidates: tuple[str, ...]) -> list[Found]:
                 i += len(parts) - 1
                 break
         i += 1
-    return found
+    return _joined(text, found, candidates)
+
+
+def _joined(text: str, found: list[Found], candidates: tuple[str, ...]) -> list[Found]:
+    """What was found, with two neighbours made one where they spell a third candidate."""
+    joined = found[:1]
+    for one in found[1:]:
+        both = f"{joined[-1].value}{one.value}"
+        if both in candidates and text[joined[-1].end : one.start] in (" ", "-"):
+            one = Found(both, joined.pop().start, one.end)
+        joined.append(one)
+    return joined

@@ -42,7 +42,7 @@ SHAPES: dict[int, tuple[int, tuple[tuple[str, int], ...]]] = {
     5: (5, (("HGGMDMTM", 1), ("HGMPMTSM", 2), ("HGGMDMTM", 2), ("LMTSMPM", 2), ("HGGMDMT", WHO), ("LMTSMDMT", WHO))),
 }
 RULE = "Everybody takes along what they have."
-_QUERY = re.compile(r"(?:On (\w+), )?(?:(who has)|where (?:is|was)) the (\w+)(?: on (\w+))?", re.I)
+_QUERY = re.compile(r"(?:On (\w+) evening, )?(?:(who has)|where (?:is|was)) the (\w+)(?: on (\w+) evening)?", re.I)
 _EVENT = re.compile(
     r"\bOn (\w+day)|(\w+) has the (\w+)|\b[Tt]he (\w+) (?:to|lies in the) (\w+)|(\w+) goes to the (\w+)"
     r"|(\w+) puts everything down|(hoever) finds|(\w+) and (\w+) swap"
@@ -112,7 +112,7 @@ class Story(Task):
                 clauses[0] = f"overnight {clauses[0]}"
             told += [clause[0].upper() + clause[1:] for clause in clauses]
         thing, story = facts.asked, ". ".join(told) + "."
-        when = "at the end" if facts.day in (WHO, moves - 1) else f"on {DAYS[(first + facts.day) % 7]}"
+        when = "at the end" if facts.day in (WHO, moves - 1) else f"on {DAYS[(first + facts.day) % 7]} evening"
         who, verb = facts.day == WHO, "is" if when == "at the end" else "was"
         asks = f"who has the {thing}" if who else f"where {verb} the {thing}"
         question = (

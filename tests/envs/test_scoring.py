@@ -86,6 +86,17 @@ def test_what_names_no_one(text: str) -> None:
     assert extract(text, "name", NAMES) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("north-west", "northwest"), ("It lies North West.", "northwest"), ("northwest", "northwest"), ("north", "north"), ("north, west", None),
+        ("north or west", None), ("north west or north", None), ("3 north and 2 west, so north-west", "northwest"),
+    ],
+)  # fmt: skip
+def test_two_candidates_that_make_a_third(text: str, value: str | None) -> None:
+    assert extract(text, "choice", ("north", "northwest", "west")) == value
+
+
 def test_the_longest_candidate_counts() -> None:
     assert extract("the dark red one", "choice", ("red", "dark red")) == "dark red"
 
@@ -170,7 +181,7 @@ def test_lists_of_integers(text: str, value: str | None) -> None:
     ("text", "value"),
     [
         ("Carol and Alice", "Alice, Carol"), ("{Alice, Carol}", "Alice, Carol"), ("Answer: Carol, alice, Carol.", "Alice, Carol"), ("none", "none"),
-        ("Nobody.", "none"), ("none, Alice", None), ("not Alice", None), ("Alice, Bob and Carol, so Bob", "Bob"), ("Dave", None), ("", None),
+        ("Nobody.", "none"), ("No one is.", "none"), ("none, Alice", None), ("not Alice", None), ("Alice, Bob and Carol, so Bob", "Bob"), ("Dave", None), ("", None),
         ("Answer: Alice. Answer: Bob", None), ("neither Bob nor Alice", None),
     ],
 )  # fmt: skip
@@ -186,7 +197,7 @@ def test_lists_of_words_keep_their_order() -> None:
     ("text", "value"),
     [
         ("olleh", "olleh"), ("OLLEH.", "olleh"), ('"olleh"', "olleh"), ("Answer: **olleh**", "olleh"), ("The reversed word is olleh", "olleh"),
-        ("hello, olleh", None), ("hello reversed: olleh, so olleh", "olleh"), ("o l l e h", None), ("", None), ("not olleh", None), ("so", "so"),
+        ("hello, olleh", None), ("hello reversed: olleh, so olleh", "olleh"), ("o l l e h", None), ("", None), ("not olleh", None), ("so", "so"), ("It becomes olleh.", "olleh"), ("hello, backwards, gives olleh", "olleh"),
     ],
 )  # fmt: skip
 def test_words(text: str, value: str | None) -> None:
@@ -213,7 +224,7 @@ CODE = Posed("…", "3 * x + 1", "expression", (), "", ("0 -> 1", "2 -> 7", "-1 
 
 @pytest.mark.parametrize(
     "text",
-    ["3 * x + 1", "3x+1", "1+3*x", "x + x + x + 1", "f(x) = 3x + 1", "Answer: 3*x + 1.", "`3 * x + 1`", "$3x + 1$", "3(x+1) - 2", "1 - -3 * x", "The expression is 3·x + 1", "Each is 3 more, so 3 * x + 1"],
+    ["3 * x + 1", "3x+1", "1+3*x", "x + x + x + 1", "f(x) = 3x + 1", "Answer: 3*x + 1.", "`3 * x + 1`", "$3x + 1$", "3(x+1) - 2", "1 - -3 * x", "The expression is 3·x + 1", "Each is 3 more, so 3 * x + 1", "return 3 * x + 1", "def f(x): return 3*x + 1", "```python\n3*x + 1\n```", "x + x(3 - 1) + 1"],
 )  # fmt: skip
 def test_expressions_that_fit(text: str) -> None:
     assert score(text, CODE).correct
@@ -225,6 +236,11 @@ def test_expressions_that_fit(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_expression_that_fits(text: str) -> None:
     assert not score(text, CODE).correct
+
+
+@pytest.mark.parametrize("text", ["2xy + 1", "2 * x * y + 1", "xy + yx + 1", "x(2y) + 1"])
+def test_products_of_two_variables(text: str) -> None:
+    assert score(text, CODE._replace(items=("0, 3 -> 1", "2, 5 -> 21"))).correct
 
 
 @given(st.text(st.characters(), max_size=400), st.sampled_from(ANSWER_TYPES))

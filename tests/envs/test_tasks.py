@@ -132,7 +132,7 @@ FINGERPRINTS: dict[str, str] = {
     "program": "b4ac59d5c1888846",
     "strings": "491cb653c2eb4b49",
     "lists": "99ba237516198c2c",
-    "story": "fb6a91e0e2e2baef",
+    "story": "cb53bfdf627a083d",
     "summary": "6a30e91ddf1d60b6",
     "code": "e96b618fb41dd0e2",
 }
