@@ -11,7 +11,7 @@ from reasoning_arena.agents.errors import AgentError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
-PROBES = 30  # matrix products of each kind that are timed
+PROBES = 10  # matrix products of each kind that are timed
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
 

@@ -50,7 +50,7 @@ def test_families_share_prefixes_where_they_can(any_lm: LoadedModel) -> None:
 
 
 def test_decoders_of_llamas_kind_are_fused(any_lm: LoadedModel) -> None:
-    assert (LanguageModel(any_lm)._fused is not None) == any_lm.name.endswith(("llama", "qwen2"))
+    assert (LanguageModel(any_lm).backbone.fused is not None) == any_lm.name.endswith(("llama", "qwen2"))
 
 
 @pytest.mark.parametrize("each", [False, True])
