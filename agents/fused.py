@@ -38,11 +38,14 @@ class FusedDecoder:
         model: of transformers; its weights are shared, not copied.
 
     Raises:
-        ValueError: the model is of another kind.
+        ValueError: the model is of another kind, or spread over devices.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
         config, base = model.config, model.base_model
+        if len(set(getattr(model, "hf_device_map", {}).values())) > 1:
+            # Accelerate moves inputs and weights when a module is called, and none is called here.
+            raise ValueError("a model that is spread over devices is not computed here")
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
         if config.model_type not in FAMILIES or config.hidden_act != "silu" or kinds != {"full_attention"}:
             raise ValueError(f"{config.model_type} is not computed here")

@@ -71,7 +71,7 @@ class SharedHeadLayer(DynamicLayer):
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep only some rows, or repeat them."""
         if self._own is not None:
-            self._own = self._own[0][indices], self._own[1][indices]
+            self._own = _rows(self._own, indices)
 
 
 class SharedHeadCache(DynamicCache):
@@ -115,7 +115,7 @@ class Memory(NamedTuple):
 
     def rows(self, index: Tensor) -> "Memory":
         """Some rows, or some repeated."""
-        return Memory(self.head, [(keys[index], values[index]) for keys, values in self.own], self.mask[index])
+        return Memory(self.head, [_rows(pair, index) for pair in self.own], self.mask[index])
 
     def whole(self, layer: int) -> Pair:
         """One layer's keys and values with a copy of the head in every row."""
@@ -173,6 +173,11 @@ def merged(memories: Sequence[Memory]) -> Memory:
 def detached(pairs: KeysValues) -> KeysValues:
     """The same without their history."""
     return [(keys.detach(), values.detach()) for keys, values in pairs]
+
+
+def _rows(pair: Pair, index: Tensor) -> Pair:
+    index = index.to(pair[0].device)  # a model that is spread over devices keeps each layer's where the layer is
+    return pair[0][index], pair[1][index]
 
 
 def _behind(head: Pair, own: Pair) -> Pair:

@@ -17,15 +17,16 @@ Notation: U prompts, N completions, T completion tokens, L columns of a batch, P
 V vocabulary.
 """
 
-import inspect
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from reasoning_arena.agents.fused import FusedDecoder
-from reasoning_arena.agents.kv_cache import Context, KeysValues, Memory, SharedHeadCache, detached, merged
-from reasoning_arena.agents.layout import Ids, beside, buckets, common_start, left_padded, right_padded
+from reasoning_arena.agents.backbone import Backbone
+from reasoning_arena.agents.decoding import choose, decode, decode_plainly
+from reasoning_arena.agents.kv_cache import Context, Memory, merged
+from reasoning_arena.agents.layout import Ids, buckets, right_padded
 from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.prefix import Front, Prefixes, front_of, memory_of
 from reasoning_arena.agents.steering import Soft
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -33,54 +34,6 @@ from torch.nn.functional import cross_entropy
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
 LOGIT_ROWS = 512  # logits that are held at once, in rows of the vocabulary's size
-# Rows that ended are decoded on with the others until only this share still grows.
-DROP_BELOW = 0.8
-
-
-class Front(NamedTuple):
-    """The soft prompt in the model's dtype: what all prompts share, and what stands behind it in each.
-
-    Attributes:
-        shared: ``[P, D]``; P may be 0.
-        own: ``[U, Q, D]``, or None.
-    """
-
-    shared: Tensor
-    own: Tensor | None
-
-    def of(self, prompts: Sequence[int]) -> "Front":
-        """That of some prompts, or of some repeated."""
-        return self if self.own is None else self._replace(own=self.own[list(prompts)])
-
-    def whole(self) -> Tensor:
-        """Both parts in one, ``[P, D]`` or ``[U, P + Q, D]``."""
-        if self.own is None:
-            return self.shared
-        return torch.cat([self.shared.expand(len(self.own), -1, -1), self.own], 1)
-
-
-class Head(NamedTuple):
-    """What all rows begin with: the shared part of the soft prompt, and tokens.
-
-    Attributes:
-        keys_values: ``[1, H, ·, d]``, with gradients where they are wanted.
-        kept: the same without gradients.
-        tokens: how many tokens it holds.
-        columns: how many columns it has with the soft prompt.
-    """
-
-    keys_values: KeysValues
-    kept: KeysValues
-    tokens: int
-    columns: int
-
-
-class KeptHead(NamedTuple):
-    """The last head, without gradients, and what it was made from."""
-
-    soft: Tensor
-    common: list[int]
-    head: Head
 
 
 class Scored(NamedTuple):
@@ -120,28 +73,10 @@ class LanguageModel:
 
     def __init__(self, lm: LoadedModel, *, frozen: bool = True) -> None:
         self.lm = lm
-        self.frozen = frozen
-        self.model = lm.model
-        parameters = inspect.signature(self.model.forward).parameters
-        self._takes_positions = "position_ids" in parameters
-        self._cache_name = "cache" if "cache" in parameters else "past_key_values"  # renamed by transformers 5.24
-        # On a CPU fused attention decodes fast; on rows of this length its backward pass is slow, plain one's is not.
-        self._switches_attention = lm.device.type == "cpu" and self.model.config._attn_implementation == "sdpa"
-        self._kept_head: KeptHead | None = None
-        self._fused: FusedDecoder | None = None
-        self._layers = int(getattr(self.model.config.get_text_config(), "num_hidden_layers", 0))
-        self.shares_prefix = self._plain_head = False
-        self._plain_head = self._head_is_plain()
-        self.pass_overhead = -1  # the probe shares whatever it can
-        self.shares_prefix = self._takes_positions and self._prefix_is_sharable()
-        if frozen and self.shares_prefix and self._plain_head:
-            try:
-                self._fused = FusedDecoder(self.model)
-            except ValueError:  # of another kind
-                pass
-            else:
-                self._fused = self._fused if self._prefix_is_sharable() else None
+        self.backbone = Backbone(lm, frozen=frozen)
+        self.shares_prefix = self.backbone.shares_prefix
         self.pass_overhead = BATCH_OVERHEAD.get(lm.device.type, 64)
+        self._prefixes = Prefixes(self.backbone, self.pass_overhead, keeps=frozen)
 
     def score(
         self,
@@ -161,7 +96,7 @@ class LanguageModel:
             owners: which prompt each completion follows; by default the n-th follows the n-th.
             keep_contexts: whether ``greedy`` will be asked for these.
         """
-        front = self._front(soft_prompt)
+        front = front_of(soft_prompt, self.lm)
         targets, mask = right_padded(completions, self.lm.device)  # (N, T)
         logprobs = torch.zeros(targets.shape, device=targets.device)
         greedy = torch.zeros_like(targets)
@@ -182,7 +117,7 @@ class LanguageModel:
         """The targets' log-probabilities and the likeliest tokens, ``[tokens]`` each, some logits at a time."""
         values, likeliest = [], []
         for some, expected in zip(features.split(LOGIT_ROWS), targets.split(LOGIT_ROWS), strict=True):
-            logits = self._logits(some)
+            logits = self.backbone.logits(some)
             values.append(-cross_entropy(logits, expected, reduction="none"))
             likeliest.append(logits.argmax(-1))
         return torch.cat(values), torch.cat(likeliest)
@@ -228,7 +163,7 @@ class LanguageModel:
         last = torch.tensor([said[k][n][-1] for k, n in order], device=self.lm.device)
         budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
-        more = self._decode(memory, last, budgets, stops, torch.zeros(len(order), device=self.lm.device), None)
+        more = decode(self.backbone, memory, last, budgets, stops, torch.zeros(len(order), device=self.lm.device), None)
         for (k, n), tokens in zip(order, more, strict=True):
             said[k][n] += tokens
         return said
@@ -257,52 +192,23 @@ class LanguageModel:
         Returns:
             all completions, those of one prompt next to each other.
         """
-        front = self._front(soft_prompt)
+        front = front_of(soft_prompt, self.lm)
         if temperatures is None:
             temperatures = [(0.0,)] * len(prompts)
         owners = torch.tensor([u for u, some in enumerate(temperatures) for _ in some], device=self.lm.device)  # (N,)
         warmth = torch.tensor([one for some in temperatures for one in some], device=self.lm.device)  # (N,)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
-            return self._generate_plain(front, prompts, max_new_tokens, stops, warmth, owners, generator)
-        head = self._head(front, prompts)
-        mask, embeds, cache = self._begin(front, prompts, [()] * len(prompts), head)
-        logits = self._logits(self._forward(embeds, mask, cache)[:, -1])
-        memory = _memory(head, cache, mask).rows(owners)
-        first = _choose(logits[owners], warmth, generator)  # (N,)
+            each, front = [prompts[owner] for owner in owners.tolist()], front.of(owners.tolist())
+            return decode_plainly(self.backbone, front.whole(), each, max_new_tokens, stops, warmth, generator)
+        head = self._prefixes.head(front, prompts)
+        mask, embeds, cache = self._prefixes.begin(front, prompts, [()] * len(prompts), head)
+        logits = self.backbone.logits(self.backbone.forward(embeds, mask, cache)[:, -1])
+        memory = memory_of(head, cache, mask).rows(owners)
+        first = choose(logits[owners], warmth, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
-        rest = self._decode(memory, first, budgets, stops, warmth, generator)
+        rest = decode(self.backbone, memory, first, budgets, stops, warmth, generator)
         return [(token, *more) for token, more in zip(first.tolist(), rest, strict=True)]
-
-    def _decode(
-        self,
-        memory: Memory,
-        last: Tensor,
-        budgets: Tensor,
-        stops: Tensor,
-        warmth: Tensor,
-        generator: torch.Generator | None,
-    ) -> list[tuple[int, ...]]:
-        """Go on from every row's last token until it stops or its budget is spent."""
-        rows = torch.arange(len(last), device=last.device)  # the completions that are computed
-        longest = max(int(budgets.max()), 0)
-        tokens = torch.full((len(last), longest), -1, device=last.device)
-        growing = torch.ones_like(rows, dtype=torch.bool)  # those of them that still grow
-        cache, mask = SharedHeadCache(len(memory.own), memory.head, memory.own, longest), memory.mask
-        for t in range(longest):
-            growing &= ~torch.isin(last, stops) & (budgets > t)
-            if growing.sum() <= DROP_BELOW * len(rows):  # to drop a row is to copy all the others
-                keep = growing.nonzero().squeeze(1)
-                if not len(keep):
-                    break
-                cache.batch_select_indices(keep)
-                kept = (one[keep] for one in (rows, last, warmth, mask, budgets, growing))
-                rows, last, warmth, mask, budgets, growing = kept
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
-            features = self._forward(self._embed(last[:, None]), mask, cache)
-            last = _choose(self._logits(features[:, -1]), warmth * growing, generator)
-            tokens[rows[growing], t] = last[growing]
-        return [tuple(token for token in row if token >= 0) for row in tokens.tolist()]
 
     def _score_batches(
         self, front: Front, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
@@ -314,10 +220,10 @@ class LanguageModel:
         """
         if self.shares_prefix and owners is not None:
             starts = [row[:-1] for row in prompts]
-            head = self._head(front, prompts) if min(map(len, prompts)) > 1 else None
-            mask, embeds, cache = self._begin(front, starts, [()] * len(prompts), head)
+            head = self._prefixes.head(front, prompts) if min(map(len, prompts)) > 1 else None
+            mask, embeds, cache = self._prefixes.begin(front, starts, [()] * len(prompts), head)
             if embeds.shape[1]:
-                self._forward(embeds, mask, cache)
+                self.backbone.forward(embeds, mask, cache)
             index = torch.tensor(list(owners), device=self.lm.device)
             cache.batch_select_indices(index)
             rows = [
@@ -325,181 +231,15 @@ class LanguageModel:
             ]
             ids, attend = right_padded(rows, self.lm.device)  # (N, T)
             mask = torch.cat([mask[index], attend], 1)
-            features = self._forward(self._embed(ids), mask, cache)
-            yield list(range(len(rows))), features, _memory(head, cache, mask)
+            features = self.backbone.forward(self.backbone.embed(ids), mask, cache)
+            yield list(range(len(rows))), features, memory_of(head, cache, mask)
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
-        head = self._head(front, prompts)
+        head = self._prefixes.head(front, prompts)
         for chosen in buckets(lengths, self.pass_overhead):
             own = front.of([owners[n] for n in chosen])
             inputs = [completions[n][:-1] for n in chosen]
-            mask, embeds, cache = self._begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
-            features = self._forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
-            yield chosen, features, _memory(head, cache, mask) if self.shares_prefix else None
-
-    def _front(self, soft: Soft) -> Front:
-        """A soft prompt as the model takes it."""
-        shared, own = soft if isinstance(soft, tuple) else (soft, None) if soft.dim() == 2 else (soft[0, :0], soft)
-        where = self.lm.device, self.lm.dtype
-        return Front(shared.to(*where), None if own is None else own.to(*where))
-
-    def _head(self, front: Front, prompts: Sequence[Ids]) -> Head | None:
-        """What the rows have in common: the soft prompt, and where that is all of it, tokens that prompts begin with.
-
-        It is computed, or taken from the last call where that had the same and no gradient is wanted.
-
-        None where the model cannot share it, or where another pass through the model would cost more than it saves.
-        """
-        if not self.shares_prefix:
-            return None
-        soft = front.shared
-        common = common_start(prompts) if front.own is None else []
-        if len(common) == min(map(len, prompts)):
-            common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
-        columns = len(common) + len(soft)
-        if not columns or (len(prompts) - 1) * columns <= self.pass_overhead:
-            return None
-        kept = self._kept_head
-        learns = torch.is_grad_enabled() and soft.requires_grad
-        if kept is not None and not learns and kept.common == common and torch.equal(kept.soft, soft):
-            return kept.head
-        text = self._embed(torch.tensor([common], dtype=torch.long, device=self.lm.device))
-        embeds = torch.cat([soft[None], text], 1)  # (1, P + common, D)
-        cache = SharedHeadCache(self._layers)
-        self._forward(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=self.lm.device), cache)
-        head = Head(cache.own, detached(cache.own), len(common), columns)
-        if self.frozen:
-            self._kept_head = KeptHead(soft.detach(), common, head._replace(keys_values=head.kept))
-        return head
-
-    def _begin(
-        self, front: Front, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | None
-    ) -> tuple[Tensor, Tensor, SharedHeadCache]:
-        """Lay out prompts and what follows them.
-
-        Args:
-            front: the soft prompt, one a row where it is not shared.
-            prompts: one a row.
-            inputs: tokens behind each prompt.
-            head: what the rows have in common, where that was computed.
-
-        Returns:
-            the attention mask of common and other columns, the embeddings of the others, and the keys and values of
-            the common ones.
-        """
-        n = len(prompts)
-        rest, rest_mask = left_padded([row[head.tokens if head else 0 :] for row in prompts], self.lm.device)
-        after, after_mask = right_padded(inputs, self.lm.device)
-        text = self._embed(torch.cat([rest, after], 1))
-        text_mask = torch.cat([rest_mask, after_mask], 1)
-        if head is None:
-            return *beside(front.whole(), text, text_mask, rest_mask), SharedHeadCache(self._layers)
-        if front.own is not None:
-            text_mask, text = beside(front.own, text, text_mask, rest_mask)
-        mask = torch.cat([text_mask.new_ones(n, head.columns), text_mask], 1)
-        return mask, text, SharedHeadCache(self._layers, head.keys_values)
-
-    def _forward(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache) -> Tensor:
-        """What the logits of every column are made from, ``[n, L, D]``; the cache grows by all columns."""
-        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
-        if self._fused is not None:
-            return self._fused(embeds, positions, mask, cache)
-        arguments: dict[str, Any] = {
-            "inputs_embeds": embeds,
-            "attention_mask": mask,
-            "use_cache": self.shares_prefix,
-        }
-        if self.shares_prefix:
-            arguments[self._cache_name] = cache
-        if self._takes_positions:
-            arguments["position_ids"] = positions
-        if self._switches_attention:
-            self.model.set_attn_implementation("eager" if torch.is_grad_enabled() else "sdpa")
-        if self._plain_head:
-            features: Tensor = self.model.base_model(**arguments).last_hidden_state
-        else:
-            features = self.model(**arguments).logits
-        return features
-
-    def _logits(self, features: Tensor) -> Tensor:
-        """Logits in float32, ``[…, V]``, from what ``_forward`` returns."""
-        logits: Tensor = self.model.get_output_embeddings()(features) if self._plain_head else features
-        return logits.float()
-
-    def _generate_plain(
-        self,
-        front: Front,
-        prompts: Sequence[Ids],
-        max_new_tokens: int,
-        stops: Tensor,
-        warmth: Tensor,
-        owners: Tensor,
-        generator: torch.Generator | None,
-    ) -> list[tuple[int, ...]]:
-        """Decode by reading everything again for each token: slow, and right for any model."""
-        rows = [list(prompts[owner]) for owner in owners.tolist()]
-        front = front.of(owners.tolist())
-        ends, growing = [len(row) for row in rows], list(range(len(rows)))
-        for _ in range(max_new_tokens):
-            batch = [rows[i] for i in growing]
-            mask, embeds, cache = self._begin(front.of(growing), batch, [()] * len(batch), None)
-            chosen = _choose(self._logits(self._forward(embeds, mask, cache)[:, -1]), warmth[growing], generator)
-            for i, token in zip(growing, chosen.tolist(), strict=True):
-                rows[i].append(token)
-            going_on = (~torch.isin(chosen, stops)).tolist()
-            growing = [i for i, going in zip(growing, going_on, strict=True) if going]
-            if not growing:
-                break
-        return [tuple(row[end:]) for row, end in zip(rows, ends, strict=True)]
-
-    def _embed(self, ids: Tensor) -> Tensor:
-        embedded: Tensor = self.model.get_input_embeddings()(ids)
-        return embedded
-
-    @torch.no_grad()
-    def _head_is_plain(self) -> bool:
-        """Whether logits are the output embeddings times the last hidden states, with nothing in between."""
-        ids = torch.arange(4, device=self.lm.device)[None]
-        try:
-            output = self.model.get_output_embeddings()
-            logits = output(self.model.base_model(input_ids=ids).last_hidden_state)
-        except (AttributeError, TypeError):
-            return False
-        return bool(torch.equal(logits, self.model(input_ids=ids).logits))
-
-    @torch.no_grad()
-    def _prefix_is_sharable(self) -> bool:
-        """Whether sharing keys and values gives the logits of transformers' own computation."""
-        self._kept_head = None
-        embed = self._embed
-        ids = torch.arange(1, 9, device=self.lm.device) * 7 % self.lm.vocabulary_size
-        soft = embed(ids[:2])
-        rows = [ids[2:], torch.cat([ids[2:4], ids[6:]])]
-        expected = torch.stack(
-            [self.model(inputs_embeds=torch.cat([soft, embed(row)])[None]).logits[0, -1].float() for row in rows]
-        )
-        self.shares_prefix = True
-        try:
-            lists = [row.tolist() for row in rows]
-            front = self._front(soft)
-            mask, embeds, cache = self._begin(front, lists, [(), ()], self._head(front, lists))
-            shared = self._logits(self._forward(embeds, mask, cache)[:, -1])
-        except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
-            return False
-        error = (shared - expected).norm() / expected.norm()
-        return bool(error < (1e-3 if self.lm.dtype == torch.float32 else 0.1))
-
-
-def _memory(head: Head | None, cache: SharedHeadCache, mask: Tensor) -> Memory:
-    return Memory(None if head is None else head.kept, detached(cache.own), mask)
-
-
-def _choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> Tensor:
-    """The next token of every row: the most likely one where ``warmth`` is 0, else a sample at that temperature."""
-    chosen = logits.argmax(-1)
-    warm = warmth.nonzero().squeeze(1)
-    if len(warm):
-        probabilities = torch.softmax(logits[warm] / warmth[warm, None], -1)
-        chosen[warm] = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
-    return chosen
+            mask, embeds, cache = self._prefixes.begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
+            features = self.backbone.forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
+            yield chosen, features, memory_of(head, cache, mask) if self.shares_prefix else None

@@ -11,7 +11,8 @@ from reasoning_arena.agents.errors import AgentError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
-PROBES = 30  # matrix products of each kind that are timed
+PROBES = 10  # matrix products of each kind that are timed
+SPREAD = "balanced"  # the device's name for all GPUs together, as accelerate calls it
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
 
@@ -58,7 +59,8 @@ def load_model(name: str = DEFAULT_MODEL, device: str = "auto", dtype: str = "au
 
     Args:
         name: an embedded model's name, a local folder, a ``.gguf`` file, or a Hub id.
-        device: "auto" (CUDA where there is one, else the CPU) or any torch device.
+        device: "auto" (CUDA where there is one, else the CPU), any torch device, or "balanced", which spreads a model
+            that is too big for one GPU over all of them.
         dtype: "auto" (bfloat16 where the device computes faster in it), "float32" or "bfloat16".
 
     Raises:
@@ -69,14 +71,18 @@ def load_model(name: str = DEFAULT_MODEL, device: str = "auto", dtype: str = "au
     path = _locate(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind, device_map=SPREAD if device == SPREAD else None)
     except Exception as error:  # transformers raises whatever its parts raise
         reason = str(error).strip().splitlines()
         raise AgentError(
             f"model {name!r} cannot be loaded: {reason[0] if reason else type(error).__name__}. Give an embedded model "
             f"({', '.join(EMBEDDED)}), a folder with a transformers model, a .gguf file, or a Hub id"
         ) from error
-    model.to(where).eval().requires_grad_(False)  # type: ignore[arg-type]
+    if device != SPREAD:
+        model.to(where)  # type: ignore[arg-type]
+    elif where.type == "cuda" and {"cpu", "disk"} & set(map(str, getattr(model, "hf_device_map", {}).values())):
+        raise AgentError(f"model {name!r} does not fit on all GPUs together; choose a smaller one")
+    model.eval().requires_grad_(False)
     return LoadedModel(name, path, model, tokenizer)
 
 
@@ -96,12 +102,12 @@ def _locate(name: str) -> str:
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device of that name; "auto" is CUDA where there is one, else the CPU.
+    """The torch device of that name; "auto" and "balanced" are CUDA where there is one, else the CPU.
 
     Raises:
         AgentError: there is no such device.
     """
-    if device == "auto":
+    if device in ("auto", SPREAD):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)

@@ -151,7 +151,8 @@ class Config:
     seed: int = 0
     """Of everything random in training; the held-out problems do not depend on it."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1 … Under torchrun, auto and cuda give each process a GPU of its own."""
+    """auto, cpu, cuda, cuda:1 …; balanced spreads a model that is too big for one GPU over all of them. Under torchrun,
+    auto and cuda give each process a GPU of its own."""
     dtype: DtypeName = "auto"
     """Of the frozen model; auto measures whether bfloat16 is the faster one."""
     run_dir: Path | None = None

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
@@ -188,6 +187,8 @@ def read_json(path: Path) -> Json:
 
 def draw_curves(results: Mapping[str, Any], path: Path) -> None:
     """Draw held-out accuracy, accuracy before and after each update, and the training loss."""
+    import matplotlib  # takes a while, and the first evaluation is soon enough
+
     matplotlib.use("Agg", force=False)
     from matplotlib.figure import Figure
 

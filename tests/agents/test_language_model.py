@@ -1,14 +1,17 @@
 """Scoring and decoding against the slow, obvious computation: one row at a time, nothing padded, nothing shared."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel
 from reasoning_arena.agents.layout import buckets, common_start
-from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.steering import Soft
 from torch import Tensor
+from transformers import AutoModelForCausalLM
 
 PROMPTS = [[5, 6, 7, 8, 9], [5, 6, 9], [5, 6, 11, 12, 13, 14, 15, 16], [5, 6, 7]]
 COMPLETIONS = [[20, 21, 2], [22, 2], [23, 24, 25, 26, 2], [2]]
@@ -51,7 +54,7 @@ def test_families_share_prefixes_where_they_can(any_lm: LoadedModel) -> None:
 
 
 def test_decoders_of_llamas_kind_are_fused(any_lm: LoadedModel) -> None:
-    assert (LanguageModel(any_lm)._fused is not None) == any_lm.name.endswith(("llama", "qwen2"))
+    assert (LanguageModel(any_lm).backbone.fused is not None) == any_lm.name.endswith(("llama", "qwen2"))
 
 
 def fronts(lm: LoadedModel, kind: str) -> tuple[Tensor, Soft, list[Tensor]]:
@@ -167,3 +170,32 @@ def test_common_start() -> None:
     assert common_start(PROMPTS) == [5, 6]
     assert common_start([[1, 2], [1, 2]]) == [1, 2]
     assert common_start([[1], [2]]) == []
+
+
+def test_a_spread_model_scores_and_decodes_alike(lm: LoadedModel, lm_folder: Path, tmp_path: Path) -> None:
+    """Without several devices: one layer's weights stay on disk, and come to the device when they are needed."""
+    spread = AutoModelForCausalLM.from_pretrained(
+        lm_folder,
+        dtype=torch.float32,
+        device_map={"model.embed_tokens": "cpu", "model.layers.0": "cpu", "model.rotary_emb": "cpu"}
+        | dict.fromkeys(["model.layers.1", "model.norm", "lm_head"], "disk"),
+        offload_folder=str(tmp_path),
+    )
+    assert spread.model.layers[1].mlp.up_proj.weight.device.type == "meta"
+    spread.eval().requires_grad_(False)
+    there, here = LanguageModel(LoadedModel("spread", "spread", spread, lm.tokenizer)), LanguageModel(lm)
+    assert there.shares_prefix
+    assert there.backbone.fused is None
+    soft = soft_prompt(lm, 3)
+    scored = [model.score(soft, PROMPTS, COMPLETIONS, keep_contexts=True) for model in (here, there)]
+    assert torch.allclose(scored[0].logprobs, scored[1].logprobs, atol=1e-4)
+    gradients = [torch.autograd.grad(one.logprobs.sum(), soft)[0] for one in scored]
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-4 * float(gradients[0].abs().max()))
+    assert there.greedy([scored[1]], 6, STOPS) == here.greedy([scored[0]], 6, STOPS)
+
+
+def test_a_model_can_be_spread_over_all_devices_there_are(lm: LoadedModel, lm_folder: Path) -> None:
+    spread = load_model(str(lm_folder), "balanced", "float32")
+    soft = soft_prompt(lm, 3).detach()
+    said = LanguageModel(spread).generate(soft.to(spread.device), PROMPTS, 6, STOPS)
+    assert said == [plain_greedy(lm, soft, p, 6) for p in PROMPTS]

@@ -1,0 +1,103 @@
+"""Decoding: one token after another, until every row has stopped.
+
+Notation: n rows, U prompts, P virtual tokens, V vocabulary.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from reasoning_arena.agents.backbone import Backbone
+from reasoning_arena.agents.kv_cache import Memory, SharedHeadCache
+from reasoning_arena.agents.layout import Ids, beside, left_padded
+from torch import Tensor
+
+# Rows that ended are decoded on with the others until only this share still grows.
+DROP_BELOW = 0.8
+
+
+def decode(
+    backbone: Backbone,
+    memory: Memory,
+    last: Tensor,
+    budgets: Tensor,
+    stops: Tensor,
+    warmth: Tensor,
+    generator: torch.Generator | None,
+) -> list[tuple[int, ...]]:
+    """Go on from every row's last token until it stops or its budget is spent.
+
+    Args:
+        backbone: the model.
+        memory: of what stands before the last tokens.
+        last: ``[n]``.
+        budgets: how many tokens each row may grow by, ``[n]``.
+        stops: tokens that end a row.
+        warmth: every row's temperature, 0 for greedily, ``[n]``.
+        generator: on the model's device.
+    """
+    rows = torch.arange(len(last), device=last.device)  # the completions that are computed
+    longest = max(int(budgets.max()), 0)
+    tokens = torch.full((len(last), longest), -1, device=last.device)
+    growing = torch.ones_like(rows, dtype=torch.bool)  # those of them that still grow
+    cache, mask = SharedHeadCache(len(memory.own), memory.head, memory.own, longest), memory.mask
+    for t in range(longest):
+        growing &= ~torch.isin(last, stops) & (budgets > t)
+        if growing.sum() <= DROP_BELOW * len(rows):  # to drop a row is to copy all the others
+            keep = growing.nonzero().squeeze(1)
+            if not len(keep):
+                break
+            cache.batch_select_indices(keep)
+            kept = (one[keep] for one in (rows, last, warmth, mask, budgets, growing))
+            rows, last, warmth, mask, budgets, growing = kept
+        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+        features = backbone.forward(backbone.embed(last[:, None]), mask, cache)
+        last = choose(backbone.logits(features[:, -1]), warmth * growing, generator)
+        tokens[rows[growing], t] = last[growing]
+    return [tuple(token for token in row if token >= 0) for row in tokens.tolist()]
+
+
+def decode_plainly(
+    backbone: Backbone,
+    soft: Tensor,
+    prompts: Sequence[Ids],
+    budget: int,
+    stops: Tensor,
+    warmth: Tensor,
+    generator: torch.Generator | None,
+) -> list[tuple[int, ...]]:
+    """Complete prompts by reading everything again for each token: slow, and right for any model.
+
+    Args:
+        backbone: the model.
+        soft: ``[P, D]``, or ``[n, P, D]`` one a row.
+        prompts: one a row.
+        budget: the longest completion.
+        stops: tokens that end a row.
+        warmth: every row's temperature, 0 for greedily, ``[n]``.
+        generator: on the model's device.
+    """
+    rows = [list(prompt) for prompt in prompts]
+    ends, growing = [len(row) for row in rows], list(range(len(rows)))
+    for _ in range(budget):
+        own = soft if soft.dim() == 2 else soft[growing]
+        ids, filled = left_padded([rows[i] for i in growing], soft.device)
+        mask, embeds = beside(own, backbone.embed(ids), filled, filled)
+        features = backbone.forward(embeds, mask, SharedHeadCache(backbone.layers))
+        chosen = choose(backbone.logits(features[:, -1]), warmth[growing], generator)
+        for i, token in zip(growing, chosen.tolist(), strict=True):
+            rows[i].append(token)
+        going_on = (~torch.isin(chosen, stops)).tolist()
+        growing = [i for i, going in zip(growing, going_on, strict=True) if going]
+        if not growing:
+            break
+    return [tuple(row[end:]) for row, end in zip(rows, ends, strict=True)]
+
+
+def choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> Tensor:
+    """The next token of every row: the most likely one where ``warmth`` is 0, else a sample at that temperature."""
+    chosen = logits.argmax(-1)
+    warm = warmth.nonzero().squeeze(1)
+    if len(warm):
+        probabilities = torch.softmax(logits[warm] / warmth[warm, None], -1)
+        chosen[warm] = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+    return chosen
