@@ -64,8 +64,8 @@ class LowRankAdapters(Steering):
 
     def exports(self, lm: LoadedModel) -> dict[str, tuple[dict[str, object], dict[str, Tensor]]]:
         """The adapters, and the soft prompt that stands in front of them."""
-        config = self._config.to_dict()
-        config = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
+        fields: dict[str, object] = self._config.to_dict()  # type: ignore[no-untyped-call]
+        config = {k: sorted(v) if isinstance(v, set) else v for k, v in fields.items()}
         config |= {"base_model_name_or_path": lm.path, "inference_mode": True}
         pairs = zip(self.names, self.adapters, strict=True)
         tensors = {

@@ -102,7 +102,7 @@ class SoftPromptPolicy:
         self, observations: Sequence[str], completions: Sequence[Sequence[int]], owners: Sequence[int] | None = None
     ) -> Tensor:
         """Log-probabilities of completions, ``[N]``, where nothing but the question stands before them."""
-        nothing = self.lm.model.get_input_embeddings().weight[:0]
+        nothing = torch.zeros(0, self.lm.width)
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         return self.language_model.score(nothing, prompts, completions, owners).logprobs.sum(1)
 

@@ -20,7 +20,7 @@ def _soft_prompt(config: Config, lm: LoadedModel, start: Tensor, generator: torc
 
 def _per_task(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
     own = {
-        task: initial_soft_prompt(lm, config.own_tokens, "text", f"{task}\n\n", generator).weight
+        task: initial_soft_prompt(lm, config.own_tokens, "text", f"{task}\n\n", generator).weight.data
         for task in config.tasks
     }
     return TaskPrompts(start, own)
@@ -28,7 +28,8 @@ def _per_task(config: Config, lm: LoadedModel, start: Tensor, generator: torch.G
 
 def _mixture(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
     bank = [
-        initial_soft_prompt(lm, config.own_tokens, "vocabulary", "", generator).weight for _ in range(config.experts)
+        initial_soft_prompt(lm, config.own_tokens, "vocabulary", "", generator).weight.data
+        for _ in range(config.experts)
     ]
     return PromptMixture(lm, start, torch.stack(bank), embedding_rms(lm))
 

@@ -50,8 +50,8 @@ class RewardRound:
         self.config, self.policy, self.learner = config, policy, learner
         self.estimator = ESTIMATORS[config.estimator]
         self.stream = new_stream(config)
-        self.before, self.after = Lanes(config, self.stream.climb), Lanes(config, self.stream.climb)
-        self.paid = Lanes(config, self.stream.climb, config.samples_per_question)
+        self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
+        self.paid = Lanes(config, self.stream.progression, config.samples_per_question)
         self.generator = torch.Generator(policy.lm.device).manual_seed(config.seed + (distributed.rank() << 32))
         self.last: PaidRound | None = None  # not yet answered again
         self.results: list[RoundResult] = []
@@ -70,7 +70,7 @@ class RewardRound:
         # What the policy itself earned: its samples, or where there are none its greedy answer.
         earned = torch.where(sampled, rewards.mean(1), torch.from_numpy(before).float())
         success = (rewards[sampled] > 0).float().mean(1)
-        extra |= self.stream.climb.figures()
+        extra |= self.stream.progression.figures()
         if len(success):
             dead = ((success == 0) | (success == 1)).float()
             extra |= {"train/success_rate": float(success.mean()), "train/dead_groups": float(dead.mean())}

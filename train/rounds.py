@@ -14,7 +14,7 @@ from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.evaluate import make_envs
 from reasoning_arena.train.learner import Update
-from reasoning_arena.train.stream import Climb, Emphasis, Replay, Stream
+from reasoning_arena.train.stream import Emphasis, Progression, Replay, Stream
 
 Rewards = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -61,7 +61,7 @@ class Lanes:
 
     Args:
         config: what is asked; equal configurations ask the same questions.
-        climb: how hard they are, where that changes.
+        progression: how hard they are, where that changes.
         copies: how often every question is asked; the copies come next to each other.
 
     Attributes:
@@ -70,13 +70,13 @@ class Lanes:
         candidates: the closed set of each question's answers, or nothing.
     """
 
-    def __init__(self, config: Config, climb: Climb, copies: int = 1) -> None:
+    def __init__(self, config: Config, progression: Progression | None = None, copies: int = 1) -> None:
         assert config.batch_size is not None
         seeds = np.random.SeedSequence(config.seed).generate_state(config.batch_size)  # 32 bits each
         seeds = seeds[distributed.share(config.batch_size)]
         self.envs = make_envs(config, len(seeds) * copies, "train")
-        self.climb, self.rounds = climb, 0
-        options = {"difficulty": climb.levels(0)}
+        self.progression, self.rounds = progression or Progression(config.tasks, None), 0
+        options = {"difficulty": self.progression.levels(0)}
         self._ask(*self.envs.reset(seed=[int(seed) for seed in seeds for _ in range(copies)], options=options))
 
     def answer(self, answers: Sequence[str]) -> tuple[Rewards, Info]:
@@ -84,7 +84,7 @@ class Lanes:
         questions, rewards, _, _, infos = self.envs.step(answers)
         told: Info = infos["final_info"]
         self.rounds += 1
-        levels = self.climb.levels(self.rounds)
+        levels = self.progression.levels(self.rounds)
         if levels is not None:  # a vector environment goes on at its own difficulty
             questions, infos = self.envs.reset(options={"difficulty": levels})
         self._ask(questions, infos)
@@ -103,8 +103,8 @@ class Lanes:
 def new_stream(config: Config) -> Stream:
     """What a run's questions are like, and what is gone over again."""
     replay = Replay(config.replay_capacity, config.replay, config.seed + (distributed.rank() << 32))
-    climb = Climb(config.tasks, config.difficulty if config.curriculum else None)
-    return Stream(replay, Emphasis(config.adaptive), climb)
+    progression = Progression(config.tasks, config.difficulty if config.curriculum else None)
+    return Stream(replay, Emphasis(config.adaptive), progression)
 
 
 def texts(answers: Sequence[Answer]) -> list[str]:

@@ -84,7 +84,7 @@ class Emphasis:
         return torch.tensor([(1.5 - self.success[task]) / mean if task in self.success else 1.0 for task in tasks])
 
 
-class Climb:
+class Progression:
     """The difficulty of every round's questions: as it is, or climbing with success, task by task.
 
     Several environments ask the same questions at different times; whoever asks for a round's levels first settles them
@@ -138,24 +138,24 @@ class Climb:
 class Stream:
     """The three of them as one run has them."""
 
-    def __init__(self, replay: Replay, emphasis: Emphasis, climb: Climb) -> None:
-        self.replay, self.emphasis, self.climb = replay, emphasis, climb
+    def __init__(self, replay: Replay, emphasis: Emphasis, progression: Progression) -> None:
+        self.replay, self.emphasis, self.progression = replay, emphasis, progression
 
     def note(self, tasks: Sequence[str], right: Sequence[bool]) -> None:
         """Learn how questions went, before anything was learnt from them."""
         self.emphasis.note(tasks, right)
-        self.climb.note(tasks, right)
+        self.progression.note(tasks, right)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
         return {
             "replay": self.replay.state_dict(),
             "success": dict(self.emphasis.success),
-            "climb": self.climb.state_dict(),
+            "progression": self.progression.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
         self.replay.load_state_dict(state["replay"])
         self.emphasis.success = dict(state["success"])
-        self.climb.load_state_dict(state["climb"])
+        self.progression.load_state_dict(state["progression"])

@@ -45,8 +45,8 @@ class SupervisedRound:
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
         self.config, self.policy, self.learner = config, policy, learner
         self.stream = new_stream(config)
-        self.before, self.after = Lanes(config, self.stream.climb), Lanes(config, self.stream.climb)
-        self.scout = Lanes(config, self.stream.climb) if policy.foresees else None
+        self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
+        self.scout = Lanes(config, self.stream.progression) if policy.foresees else None
         self.last: Played | None = None  # not yet scored again
         self.waiting: list[tuple[Played, Scored]] = []  # not yet decoded
         self.results: list[RoundResult] = []
@@ -139,7 +139,9 @@ class SupervisedRound:
     def _note(self, played: Played, before: Rewards, after: Rewards) -> None:
         self.stream.note(played.tasks, list(before > 0))
         shares = float((before > 0).mean()), float((after > 0).mean())
-        self.results.append(RoundResult(played.update, float(before.mean()), *shares, self.stream.climb.figures()))
+        self.results.append(
+            RoundResult(played.update, float(before.mean()), *shares, self.stream.progression.figures())
+        )
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""

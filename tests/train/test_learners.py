@@ -21,7 +21,7 @@ from reasoning_arena.train.losses import contrast, weighted_completions
 from reasoning_arena.train.online import main, train
 from reasoning_arena.train.reward import RewardRound
 from reasoning_arena.train.rounds import Lanes
-from reasoning_arena.train.stream import Climb, Emphasis, Lesson, Replay
+from reasoning_arena.train.stream import Emphasis, Lesson, Progression, Replay
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
@@ -203,19 +203,19 @@ def test_emphasis_is_on_what_goes_badly() -> None:
 
 def test_difficulty_climbs_for_all_environments_alike() -> None:
     config = Config(batch_size=4, tasks=("math", "grid"), difficulty=3, curriculum=True)
-    climb = Climb(config.tasks, 3)
-    first, second = Lanes(config, climb), Lanes(config, climb)
+    progression = Progression(config.tasks, 3)
+    first, second = Lanes(config, progression), Lanes(config, progression)
     asked, levels = [], []
     for _ in range(30):
         asked.append(list(first.questions))
         told = first.answer([""] * 4)[1]
         levels.append(told["difficulty"].tolist())
-        climb.note(told["task"].tolist(), [task == "math" for task in told["task"]])
+        progression.note(told["task"].tolist(), [task == "math" for task in told["task"]])
     for questions in asked:
         assert list(second.questions) == questions
         second.answer([""] * 4)
     assert levels[0] == [1] * 4
-    assert climb.levels(30) == {"math": 3, "grid": 1}
+    assert progression.levels(30) == {"math": 3, "grid": 1}
     assert max(max(row) for row in levels) == 3
 
 

@@ -145,8 +145,9 @@ def _climb(contestant: Contestant, settings: Settings, dtype: str) -> Climb:
     """Learn until the held-out accuracy is reached or the time is over."""
     assert settings.accuracy_seconds is not None
     lm = load_model(settings.model, settings.device, dtype)  # its own: nothing of ours touches another's model
+    soft_prompt = start(lm, settings)
     policy = SoftPromptPolicy(
-        lm, start(lm, settings), chat_template=settings.chat_template, max_new_tokens=settings.max_new_tokens
+        lm, soft_prompt, chat_template=settings.chat_template, max_new_tokens=settings.max_new_tokens
     )
     evaluate = Evaluator(settings.config("supervised", settings.batch_size))
     best, episodes, learnt = evaluate(policy).accuracy, 0, 0.0
@@ -158,6 +159,6 @@ def _climb(contestant: Contestant, settings: Settings, dtype: str) -> Climb:
             episodes += contestant.step()
         contestant.settle()
         learnt = time.perf_counter() - begin
-        policy.soft_prompt.weight.data.copy_(contestant.soft_prompt)
+        soft_prompt.weight.data.copy_(contestant.soft_prompt)
         best = max(best, evaluate(policy).accuracy)
     return Climb(learnt if best >= settings.accuracy else None, best, episodes)

@@ -22,8 +22,9 @@ class Ours:
 
     def __init__(self, config: Config, lm: LoadedModel, settings: Settings, steps: int) -> None:
         self.config = config = config.resolved()
+        self._learns = start(lm, settings)
         self.policy = SoftPromptPolicy(
-            lm, start(lm, settings), chat_template=settings.chat_template, max_new_tokens=settings.max_new_tokens
+            lm, self._learns, chat_template=settings.chat_template, max_new_tokens=settings.max_new_tokens
         )
         if config.loss == "reward":  # all samples as long as TRL's
             self.policy.encoder.stop_ids = frozenset()
@@ -33,7 +34,7 @@ class Ours:
     @property
     def soft_prompt(self) -> Tensor:
         """What has been learnt so far."""
-        return self.policy.soft_prompt.weight.detach()
+        return self._learns.weight.detach()
 
     def step(self) -> int:
         """One round: its episodes, or its sampled completions."""
