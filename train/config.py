@@ -51,6 +51,7 @@ Answer: 7 + 5 = 12
 Answer: 81, 84, 87, 90, 93
 
 """
+ENDLESS = 10_000_000  # episodes of a run that ends by the clock
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
     "supervised": {
@@ -95,6 +96,8 @@ class Config:
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
     """Questions to learn from (by default 960 supervised, 1,440 from reward)."""
+    minutes: float | None = None
+    """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner. The processes that
     torchrun starts divide them evenly."""
@@ -102,6 +105,8 @@ class Config:
     """Episodes from one evaluation to the next (240, or 360 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
+    generalisation: bool = False
+    """Evaluate also on phrasings that are held out of training, one difficulty up, and on tasks never trained on."""
     eval_split: Literal["validation", "test"] = "test"
     """Which held-out problems; choose settings on validation."""
     soft_tokens: int | None = None
@@ -187,7 +192,7 @@ class Config:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise TrainingError(f"--{name.replace('_', '-')} {value} is not allowed; give at least 1")
-        for name in ("lr", "temperature"):
+        for name in ("lr", "temperature", "minutes"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise TrainingError(f"--{name} {value} is not allowed; give a number above 0")
@@ -213,6 +218,8 @@ class Config:
             TrainingError, ArenaError: as ``check`` does.
         """
         self.check()
+        if self.minutes is not None and self.episodes is None:
+            return dataclasses.replace(self, episodes=ENDLESS).resolved()
         missing = {name: value for name, value in DEFAULTS[self.loss].items() if getattr(self, name) is None}
         if "lr" in missing and self.batch_size is not None:  # fewer questions, a noisier gradient
             missing["lr"] *= min(1.0, math.sqrt(self.batch_size / DEFAULTS[self.loss]["batch_size"]))

@@ -1,5 +1,6 @@
 """Held-out accuracy: greedy answers to a fixed set of problems, paid by the environment's own scorer."""
 
+import dataclasses
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
 from reasoning_arena.envs import ArenaError, ReasoningArenaVectorEnv
+from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY
 from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
 
@@ -38,10 +40,15 @@ class Evaluation(NamedTuple):
     exchanges: list[Exchange]
 
 
-def make_envs(config: Config, lanes: int, split: str) -> ReasoningArenaVectorEnv:
+def make_envs(config: Config, lanes: int, split: str, *, held_out_phrasings: bool = False) -> ReasoningArenaVectorEnv:
     """Environments for a run: one object with so many lanes."""
     envs = gym.make_vec(
-        "ReasoningArena-v0", num_envs=lanes, tasks=config.tasks, difficulty=config.difficulty, split=split
+        "ReasoningArena-v0",
+        num_envs=lanes,
+        tasks=config.tasks,
+        difficulty=config.difficulty,
+        split=split,
+        held_out_phrasings=held_out_phrasings,
     )
     assert isinstance(envs, ReasoningArenaVectorEnv)
     return envs
@@ -52,13 +59,14 @@ class Evaluator:
 
     Args:
         config: tasks, difficulty, split, and how many problems.
+        held_out_phrasings: ask in words that no question of training uses.
 
     Raises:
         ArenaError: the split does not hold so many different problems.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.envs = make_envs(config, config.eval_episodes, config.eval_split)
+    def __init__(self, config: Config, *, held_out_phrasings: bool = False) -> None:
+        self.envs = make_envs(config, config.eval_episodes, config.eval_split, held_out_phrasings=held_out_phrasings)
         # What was said last time. Most of it will be said again, and scoring it is cheaper than decoding.
         self._said: list[Answer] = []
         self._reset()
@@ -105,3 +113,16 @@ class Evaluator:
             for task in dict.fromkeys(sorted(told["task"]))
         }
         return Evaluation(float(told["correct"].mean()), per_task, exchanges)
+
+
+def generalisation(config: Config) -> dict[str, Evaluator]:
+    """Held-out problems of kinds that are not trained on, by name; none where they are not asked for."""
+    if not config.generalisation:
+        return {}
+    kinds = {"held_out_phrasings": Evaluator(config, held_out_phrasings=True)}
+    if config.difficulty < DIFFICULTIES[-1]:
+        kinds["one_difficulty_up"] = Evaluator(dataclasses.replace(config, difficulty=config.difficulty + 1))
+    unseen = tuple(name for name in REGISTRY if name not in config.tasks)
+    if unseen:
+        kinds["unseen_tasks"] = Evaluator(dataclasses.replace(config, tasks=unseen))
+    return kinds

@@ -30,6 +30,9 @@ class Learner:
         policy: whose soft prompt learns.
         lr: the highest learning rate, in each parameter's own unit: for embeddings, their root mean square.
         updates: how many steps the schedule spans.
+
+    Attributes:
+        progress: how much of the run is done, 0 to 1, where that is told by the clock; None counts steps instead.
     """
 
     def __init__(self, policy: SoftPromptPolicy, lr: float, updates: int) -> None:
@@ -38,12 +41,14 @@ class Learner:
         self.parameters = [parameter for parameter, _ in units]
         groups = [{"params": [parameter], "lr": lr * unit} for parameter, unit in units]
         self.optimizer = torch.optim.Adam(groups, betas=BETAS)
+        self.progress: float | None = None
         warm_up = max(1, min(WARM_UP, updates // 10))
 
         def factor(step: int) -> float:
             if step < warm_up:
                 return (step + 1) / warm_up
-            done = min(1.0, (step - warm_up) / max(1, updates - warm_up))
+            done = (step - warm_up) / max(1, updates - warm_up) if self.progress is None else self.progress
+            done = min(1.0, done)
             return LAST + (1 - LAST) * 0.5 * (1 + math.cos(math.pi * done))
 
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)

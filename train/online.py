@@ -24,9 +24,9 @@ from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs import ArenaError
 from reasoning_arena.train import distributed
 from reasoning_arena.train.checkpoint import latest_checkpoint, load_state, load_steering, save_checkpoint
-from reasoning_arena.train.config import Config
+from reasoning_arena.train.config import ENDLESS, Config
 from reasoning_arena.train.errors import TrainingError
-from reasoning_arena.train.evaluate import Evaluator
+from reasoning_arena.train.evaluate import Evaluator, generalisation
 from reasoning_arena.train.learner import Learner
 from reasoning_arena.train.learners import new_steering
 from reasoning_arena.train.records import Json, NoRecords, Records, new_run_folder, read_json
@@ -87,6 +87,7 @@ def train(config: Config) -> Json:
     learner = Learner(policy, config.lr, rounds)  # type: ignore[arg-type]
     learning = ROUNDS[config.loss](config, policy, learner)
     evaluator = Evaluator(config)
+    elsewhere = generalisation(config)
 
     done = 0
     if checkpoint is not None:
@@ -97,7 +98,7 @@ def train(config: Config) -> Json:
         if distributed.rank() < len(state["learning"]):  # else it is a process that the run did not have before
             learning.load_state_dict(state["learning"][distributed.rank()])
         learning.skip(done)
-    records = (Records if first else NoRecords)(folder, config, past, done * batch)
+    records = (Records if first else NoRecords)(folder, config, policy, past, done * batch)
 
     def save(episode: int) -> None:
         state = {
@@ -108,6 +109,11 @@ def train(config: Config) -> Json:
         if first:
             save_checkpoint(folder / "checkpoints" / f"episode-{episode:06d}", policy.soft_prompt, lm, state)
 
+    def evaluate(episode: int) -> float:
+        evaluation = evaluator(policy)
+        records.add_evaluation(episode, evaluation, {name: one(policy).accuracy for name, one in elsewhere.items()})
+        return evaluation.accuracy
+
     if first:
         print(
             f"{config.loss} learning of {policy.soft_prompt.size:,} numbers on {lm.name} "
@@ -116,29 +122,30 @@ def train(config: Config) -> Json:
         )
     held_out = records.evaluations[-1]["accuracy"] if records.evaluations else None
     silent = config.quiet or not first
-    bar = tqdm(total=rounds * batch, initial=done * batch, unit="episode", disable=silent, dynamic_ncols=True)
+    whole = None if config.episodes == ENDLESS else rounds * batch
+    bar = tqdm(total=whole, initial=done * batch, unit="episode", disable=silent, dynamic_ncols=True)
     with bar, _interrupts() as interrupted:
         if held_out is None:
             bar.set_description("first evaluation")
-            evaluation = evaluator(policy)
-            records.add_evaluation(0, evaluation)
-            held_out = evaluation.accuracy
+            held_out = evaluate(0)
             save(0)
         bar.set_description("learning")
+        limit = None if config.minutes is None else 60 * config.minutes
         clock, episode, saved = time.perf_counter(), done * batch, done * batch
         for step in range(done, rounds):
             if distributed.anywhere(bool(interrupted)):
                 break
+            if limit is not None:
+                learner.progress = distributed.from_first((records.seconds + time.perf_counter() - clock) / limit)
             update = learning.play()
             episode = (step + 1) * batch
-            due = step + 1 == rounds or episode // interval > step * batch // interval
+            over = learner.progress is not None and learner.progress >= 1
+            due = step + 1 == rounds or over or episode // interval > step * batch // interval
             if results := _pooled(learning.settle(everything=due)):
                 records.add_rounds(episode, results, policy.soft_prompt.rms, time.perf_counter() - clock)
                 clock = time.perf_counter()
             if due:
-                evaluation = evaluator(policy)
-                records.add_evaluation(episode, evaluation)
-                held_out = evaluation.accuracy
+                held_out = evaluate(episode)
                 save(episode)
                 saved = episode
                 clock = time.perf_counter()
@@ -146,6 +153,8 @@ def train(config: Config) -> Json:
             reward = f"{records.training[-1]['reward']:+.2f}" if records.training else "–"
             bar.set_postfix(loss=loss, reward=reward, held_out=f"{held_out:.1%}")
             bar.update(batch)
+            if over:
+                break
         stopped = distributed.anywhere(bool(interrupted))
         if results := _pooled(learning.settle(everything=True)):  # only where it was interrupted
             records.add_rounds(episode, results, policy.soft_prompt.rms, time.perf_counter() - clock)

@@ -6,10 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluation
+from reasoning_arena.train.memory import peak_memory
 from reasoning_arena.train.rounds import RoundResult
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -43,13 +45,17 @@ class Records:
     Args:
         folder: the run folder.
         config: of the run.
+        policy: that learns.
         past: the results of the run that is gone on with, or None.
         episode: where it goes on.
     """
 
-    def __init__(self, folder: Path, config: Config, past: Json | None = None, episode: int = 0) -> None:
+    def __init__(
+        self, folder: Path, config: Config, policy: SoftPromptPolicy, past: Json | None = None, episode: int = 0
+    ) -> None:
         self.folder = folder
         self.config = config
+        self.parameters, self.device = policy.soft_prompt.size, policy.lm.device
         past = past or {}
         self.training: list[Json] = [one for one in past.get("training", []) if one["episode"] <= episode]
         self.evaluations: list[Json] = [one for one in past.get("evaluations", []) if one["episode"] <= episode]
@@ -96,9 +102,13 @@ class Records:
         self.writer.add_scalar("soft_prompt/rms", rms, episode)
         self.writer.add_scalar("speed/episodes_per_second", batch * len(results) / seconds, episode)
 
-    def add_evaluation(self, episode: int, evaluation: Evaluation) -> None:
-        """Note held-out accuracy, and write everything that is known so far."""
+    def add_evaluation(self, episode: int, evaluation: Evaluation, elsewhere: Mapping[str, float]) -> None:
+        """Note held-out accuracy, here and by name elsewhere, and write everything that is known so far."""
         row = {"episode": episode, "accuracy": evaluation.accuracy, "per_task": evaluation.per_task}
+        if elsewhere:
+            row["generalisation"] = dict(elsewhere)
+        for name, accuracy in elsewhere.items():
+            self.writer.add_scalar(f"generalisation/{name}/accuracy", accuracy, episode)
         self.evaluations.append(row)
         self.writer.add_scalar("eval/accuracy", evaluation.accuracy, episode)
         for task, accuracy in evaluation.per_task.items():
@@ -121,6 +131,8 @@ class Records:
             "training": self.training,
             "training_seconds": self.seconds,
             "episodes_per_second": episodes / self.seconds if self.seconds else None,
+            "parameters": self.parameters,
+            "peak_memory": peak_memory(self.device),
         }
 
     def write(self) -> None:
@@ -140,13 +152,15 @@ class Records:
 class NoRecords(Records):
     """What processes beside the first have in place of records: nothing is written."""
 
-    def __init__(self, folder: Path, config: Config, past: Json | None = None, episode: int = 0) -> None:
-        self.training, self.evaluations = [], (past or {}).get("evaluations", [])
+    def __init__(
+        self, folder: Path, config: Config, policy: SoftPromptPolicy, past: Json | None = None, episode: int = 0
+    ) -> None:
+        self.training, self.evaluations, self.seconds = [], (past or {}).get("evaluations", []), 0.0
 
     def add_rounds(self, episode: int, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
         """Nothing."""
 
-    def add_evaluation(self, episode: int, evaluation: Evaluation) -> None:
+    def add_evaluation(self, episode: int, evaluation: Evaluation, elsewhere: Mapping[str, float]) -> None:
         """Nothing."""
 
     def results(self) -> Json:

@@ -38,7 +38,13 @@ class RoundResult(NamedTuple):
 
 
 class Round(Protocol):
-    """A way to learn from questions."""
+    """A way to learn from questions.
+
+    Attributes:
+        stream: what the questions are like, and what is gone over again.
+    """
+
+    stream: Stream
 
     def play(self) -> Update | None:
         """Learn from the next batch of questions."""

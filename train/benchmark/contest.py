@@ -1,11 +1,8 @@
 """What every contestant gets: the same questions, the same soft prompt to start from, one stopwatch."""
 
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -15,6 +12,7 @@ from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import SoftPrompt, initial_soft_prompt
 from reasoning_arena.train.benchmark.settings import Settings
 from reasoning_arena.train.evaluate import Evaluator
+from reasoning_arena.train.memory import peak_memory
 from reasoning_arena.train.rounds import Lanes
 from torch import Tensor
 
@@ -97,18 +95,6 @@ def asked(settings: Settings, batch: int) -> Iterator[list[tuple[str, str]]]:
 def tokens(encoder: Encoder, question: str, gold: str) -> tuple[list[int], list[int]]:
     """A question's and its gold answer's tokens, as ours reads them."""
     return list(encoder.prompt_ids(question)), list(encoder.completion_ids(gold))
-
-
-def peak_memory(device: torch.device) -> int:
-    """The most memory that this process has held, in bytes; on CUDA, of the device's."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count what the process was started from
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) * 1024
-    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak_rss if sys.platform == "darwin" else peak_rss * 1024
 
 
 def in_steps(make: Maker, lm: LoadedModel, settings: Settings, *, climbs: bool = False) -> Measurement:

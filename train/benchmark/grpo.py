@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from reasoning_arena.agents.encoding import PLAIN, Encoder
 from reasoning_arena.agents.models import LoadedModel
-from reasoning_arena.train.benchmark.contest import Measurement, asked, peak_memory, start
+from reasoning_arena.train.benchmark.contest import Measurement, asked, start
 from reasoning_arena.train.benchmark.settings import Settings
+from reasoning_arena.train.memory import peak_memory
 
 LR = 1e-3
 BATCHES = 100  # of different questions

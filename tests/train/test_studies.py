@@ -1,0 +1,129 @@
+"""The studies, on a tiny model: what they compute, refuse and write; what the pieces that they are made of do."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from reasoning_arena.agents.models import load_model
+from reasoning_arena.train import compare, continual, federated, meta
+from reasoning_arena.train.checkpoint import load_soft_prompt
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.online import train
+from reasoning_arena.train.phases import Phases, mean_state, towards
+from reasoning_arena.train.studies import mean_and_error
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
+
+
+def flags(folder: Path) -> list[str]:
+    return [
+        "--training.model", str(folder), "--training.dtype", "float32", "--training.device", "cpu",
+        "--training.soft-tokens", "3", "--training.max-new-tokens", "4", "--training.eval-episodes", "10",
+        "--training.own-tokens", "2", "--training.batch-size", "4", "--seeds", "0", "1",
+    ]  # fmt: skip
+
+
+def config(folder: Path, **changes: object) -> Config:
+    settings = {"model": str(folder), "dtype": "float32", "device": "cpu", "soft_tokens": 3, "max_new_tokens": 4}
+    return Config(**(settings | {"eval_episodes": 10, "batch_size": 4} | changes))  # type: ignore[arg-type]
+
+
+def test_phases_ask_different_questions_and_go_on_from_any_state(lm_folder: Path) -> None:
+    one, other = (Phases(config(lm_folder, tasks=("math", "grid"))) for _ in range(2))
+    begin = one.state
+    one.learn(["math"], 8)
+    first = one.state
+    one.state = begin
+    one.learn(["math"], 8)
+    assert not torch.equal(first["weight"], one.state["weight"])  # other questions
+    other.learn(["math"], 8)
+    assert torch.equal(first["weight"], other.state["weight"])
+    assert set(one.accuracy()) == {"all", "math", "grid"}
+
+
+def test_states_are_averaged_and_moved() -> None:
+    a, b = {"weight": torch.tensor([0.0, 2.0])}, {"weight": torch.tensor([4.0, 2.0])}
+    assert mean_state([a, b])["weight"].tolist() == [2, 2]
+    assert towards(a, b, 0.25)["weight"].tolist() == [1, 2]
+
+
+def test_forgetting_and_transfer_are_what_they_say() -> None:
+    curve = [{"a": 0.1, "b": 0.2}, {"a": 0.9, "b": 0.3}, {"a": 0.5, "b": 0.8}, {"a": 0.8, "b": 0.7}]
+    found = continual.figures(("a", "b", "a"), curve)
+    assert found["forgetting"] == pytest.approx((0.4 + 0.1) / 2)  # a during b, b during a
+    assert found["transfer"] == pytest.approx(0.1)  # b during the first a
+
+
+def test_the_interval_is_students() -> None:
+    mean, error = mean_and_error([0.5, 0.6, 0.7])
+    assert mean == pytest.approx(0.6)
+    assert error == pytest.approx(4.303 * 0.1 / 3**0.5)
+    assert mean_and_error([0.5]) == (0.5, 0.0)
+
+
+def test_continual_learning(lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--phases", "math", "grid", "--episodes", "8", "--out", str(tmp_path / "out")]
+    assert continual.main([*arguments, *flags(lm_folder)]) == 0
+    assert "per-task" in capsys.readouterr().out
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert list(results["variants"]) == ["soft-prompt", "soft-prompt+replay", "per-task"]
+    assert [len(run["accuracy"]) for run in results["variants"]["per-task"]] == [3, 3]
+
+
+def test_federated_averaging(lm_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert federated.main(["--clients", "2", "--rounds", "2", "--episodes", "4", *flags(lm_folder)]) == 0
+    out = capsys.readouterr().out
+    assert "federated" in out
+    assert "central" in out
+
+
+def test_meta_learning_saves_a_start(lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--steps", "3", "--episodes", "4", "--adapt", "0", "4", "--save", str(tmp_path / "start")]
+    assert meta.main([*arguments, *flags(lm_folder)]) == 0
+    assert "meta-learnt start" in capsys.readouterr().out
+    lm = load_model(str(lm_folder), "cpu", "float32")
+    assert load_soft_prompt(tmp_path / "start", lm).weight.shape == (3, lm.width)
+
+
+def test_the_comparison_trains_for_equally_long(
+    lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--learners", "soft-prompt", "--objectives", "supervised", "reward", "--minutes", "0.01"]
+    assert compare.main([*arguments, "--problems", "10", "--out", str(tmp_path / "out"), *flags(lm_folder)]) == 0
+    assert "± " in capsys.readouterr().out
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert len(results["runs"]) == 4
+    assert all(0.6 <= run["training_seconds"] < 6 for run in results["runs"])
+    assert (tmp_path / "out" / "comparison.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_run_ends_by_the_clock(lm_folder: Path, tmp_path: Path) -> None:
+    results = train(config(lm_folder, minutes=0.02, run_dir=tmp_path / "run", quiet=True))
+    assert 1.2 <= results["training_seconds"] < 4
+    assert results["evaluations"][-1]["episode"] == results["training"][-1]["episode"]
+
+
+def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -> None:
+    results = train(config(lm_folder, episodes=4, generalisation=True, run_dir=tmp_path / "run", quiet=True))
+    kinds = {"held_out_phrasings", "one_difficulty_up", "unseen_tasks"}
+    assert [set(one["generalisation"]) for one in results["evaluations"]] == [kinds, kinds]
+
+
+@pytest.mark.parametrize(
+    ("study", "arguments", "said"),
+    [
+        (continual, ["--variants", "soft-prompt+magic"], "magic"),
+        (continual, ["--phases", "algebra"], "algebra"),
+        (federated, ["--clients", "9"], "--clients 9"),
+        (meta, ["--adapt", "5", "3"], "--adapt"),
+        (compare, ["--minutes", "-1"], "--minutes"),
+    ],
+)
+def test_mistakes_get_one_line(
+    study: object, arguments: list[str], said: str, lm_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert study.main([*arguments, *flags(lm_folder)]) == 2  # type: ignore[attr-defined]
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert said in last

@@ -1,0 +1,99 @@
+"""Training in pieces: one policy that learns some episodes of these tasks, then some of those, from any start.
+
+Continual learning, federated averaging and meta-learning are made of this: they differ in whose questions come next,
+and in what becomes of what was learnt.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from reasoning_arena.agents.models import load_model
+from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.evaluate import Evaluator
+from reasoning_arena.train.learner import Learner
+from reasoning_arena.train.learners import new_steering
+from reasoning_arena.train.online import ROUNDS
+from reasoning_arena.train.stream import Replay
+from torch import Tensor
+
+State = dict[str, Tensor]
+
+
+class Phases:
+    """One policy, and what it can be put through.
+
+    Args:
+        config: model, learner, loss and everything else that all phases have in common; its tasks are all that there
+            will be.
+
+    Raises:
+        AgentError, ArenaError, TrainingError: something that was asked for cannot be had.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config = config.resolved()
+        assert config.max_new_tokens is not None
+        self.lm = load_model(config.model, config.device, config.dtype)
+        self.policy = SoftPromptPolicy(
+            self.lm,
+            new_steering(config, self.lm),
+            chat_template=config.chat_template,
+            max_new_tokens=config.max_new_tokens,
+        )
+        self.evaluator = Evaluator(config)
+        self._phases = 0
+
+    @property
+    def state(self) -> State:
+        """What has been learnt."""
+        return {name: value.detach().clone() for name, value in self.policy.soft_prompt.state_dict().items()}
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.policy.soft_prompt.load_state_dict(state)
+
+    def learn(self, tasks: Sequence[str], episodes: int, replay: Replay | None = None) -> float:
+        """Learn from questions that no other phase asks, with an optimiser that begins anew.
+
+        Args:
+            tasks: what is asked.
+            episodes: how many questions; the last batch is a whole one.
+            replay: what is gone over again, from phase to phase.
+
+        Returns:
+            the mean share of right answers before each update.
+        """
+        self._phases += 1
+        seed = int(torch.randint(2**31, (1,), generator=torch.Generator().manual_seed(self._seed())))
+        config = dataclasses.replace(self.config, tasks=tuple(tasks), seed=seed)
+        assert config.batch_size is not None
+        assert config.lr is not None
+        rounds = -(-episodes // config.batch_size)
+        learning = ROUNDS[config.loss](config, self.policy, Learner(self.policy, config.lr, rounds))
+        if replay is not None:
+            learning.stream.replay = replay
+        results = []
+        for left in reversed(range(rounds)):
+            learning.play()
+            results += learning.settle(everything=not left)
+        return sum(one.accuracy_before for one in results) / len(results)
+
+    def accuracy(self, evaluator: Evaluator | None = None) -> dict[str, float]:
+        """Held-out accuracy by task, under ``"all"`` that on all of them together."""
+        evaluation = (evaluator or self.evaluator)(self.policy)
+        return {"all": evaluation.accuracy, **evaluation.per_task}
+
+    def _seed(self) -> int:
+        return self.config.seed * 1_000_003 + self._phases
+
+
+def mean_state(states: Sequence[State]) -> State:
+    """The mean of what several learnt, number by number."""
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+
+
+def towards(start: State, end: State, share: float) -> State:
+    """A share of the way from one to another."""
+    return {name: start[name].lerp(end[name], share) for name in start}
