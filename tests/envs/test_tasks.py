@@ -167,7 +167,12 @@ def test_split_shares() -> None:
         ({"difficulty": (3, 2)}, "low above high"),
         ({"difficulty": True}, "1 to 5"),
         ({"difficulty": 2.5}, "1 to 5"),
+        ({"difficulty": None}, "1 to 5"),
+        ({"tasks": None}, "names of tasks"),
+        ({"tasks": 5}, "names of tasks"),
         ({"split": "all"}, "train, validation, test"),
+        ({"split": ["train"]}, "train, validation, test"),
+        ({"held_out_phrasings": "no"}, "True or False"),
     ],
 )
 def test_wrong_arguments_are_refused_with_what_is_allowed(arguments: dict[str, object], said: str) -> None:
