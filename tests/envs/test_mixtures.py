@@ -130,6 +130,12 @@ def test_a_data_set_of_reasoning_gym_is_a_task() -> None:
         ProblemSource("reasoning_gym:nope", 1, "train")
 
 
+def test_a_data_set_that_lists_its_items_beforehand_fits_in_memory() -> None:
+    pytest.importorskip("reasoning_gym")
+    problem = next(ProblemSource("reasoning_gym:gsm_symbolic", 1, "test").stream(0))
+    assert problem.posed.answer_type == "integer"
+
+
 def test_a_split_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "test.jsonl"
     assert export(["--split", "test", "--problems", "40", "--difficulty", "1", "3", "--out", str(out)]) == 0
