@@ -30,7 +30,7 @@ from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY, Task, get_tasks
 
 OPEN_CHANCE = 0.1  # what a policy may earn where the answers are no closed set
 SURE = 5.0  # standard errors by which a policy must exceed chance to count: hundreds of them are tried
-TRIED = 3000  # problems that the policies answer, of more: their earnings are known well enough then
+TRIED = 3000  # problems that the policies answer, and that each split is compared by, of more: it is enough
 REMEMBERED = 100  # questions among which the most similar one is looked for
 FREQUENT = "the most frequent answer"
 SIMILAR = "the answer to the most similar question"
@@ -150,7 +150,7 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
         task: which.
         difficulty: 1 to 5.
         n: how many problems; a tenth as many are put in the held-out phrasing besides. The policies answer those of the
-            first ``TRIED``.
+            first ``TRIED``, and as many are drawn from each split at most.
         seeds: from how many seeds the splits are drawn that are compared.
     """
     began = time.perf_counter()
@@ -171,7 +171,7 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
         min(n, TRIED),
         sum(shares) / len(shares) if len(shares) == n else None,
         earnings(problems[:TRIED], usual),
-        overlap(task, difficulty, n, seeds),
+        overlap(task, difficulty, min(n, TRIED), seeds),
         n / seconds,
     )
 

@@ -9,7 +9,8 @@ any. Either place of a clue may be told of the other.
 
 Half of the clues go north or south and half east or west, in either wording. Whether two places on a line are asked
 about or two that are not is drawn last and evenly, and so is which of the two is seen from the other. So an answer that
-does not depend on what is asked is right once in eight.
+does not depend on what is asked is right once in eight. At difficulty 1, one that reads the directions of the two clues
+in question, but not which place is told of the other, is half of the reasoning, and right three times in eight.
 """
 
 import re
