@@ -126,7 +126,7 @@ FINGERPRINTS: dict[str, str] = {
     "ordering": "141c0e46b9a61d14",
     "counting": "7170113d8d862ab6",
     "family": "183f9895e395849c",
-    "directions": "2bd28e303d3b088e",
+    "directions": "0f8a5f6ab33cf710",
     "calendar": "1c11641894afa6a9",
     "rates": "4a66ad3e4b727c0b",
     "program": "b4ac59d5c1888846",
