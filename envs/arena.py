@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from reasoning_arena.envs.checks import is_integer, is_number
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.problem import CHARSET, MAX_TEXT
@@ -31,9 +32,9 @@ def problem_rng(np_random: np.random.Generator) -> Rng:
 
 def check_options(max_attempts: int, correct_reward: float, incorrect_reward: float, render_mode: str | None) -> None:
     """Raise an ArenaError where an environment's argument is not allowed."""
-    if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
+    if not is_integer(max_attempts):
         raise ArenaError(f"max_attempts {max_attempts!r} is not allowed; give an integer of at least 1")
-    if not np.isfinite([correct_reward, incorrect_reward]).all() or correct_reward <= incorrect_reward:
+    if not (is_number(correct_reward) and is_number(incorrect_reward)) or correct_reward <= incorrect_reward:
         raise ArenaError(
             f"correct_reward {correct_reward!r} and incorrect_reward {incorrect_reward!r} are not allowed; "
             "give two finite numbers, the first one larger"

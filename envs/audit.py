@@ -30,7 +30,10 @@ from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY, Task, get_tasks
 
 OPEN_CHANCE = 0.1  # what a policy may earn where the answers are no closed set
 SURE = 5.0  # standard errors by which a policy must exceed chance to count: hundreds of them are tried
+TRIED = 3000  # problems that the policies answer, and that each split is compared by, of more: it is enough
+REMEMBERED = 100  # questions among which the most similar one is looked for
 FREQUENT = "the most frequent answer"
+SIMILAR = "the answer to the most similar question"
 
 
 class Level(NamedTuple):
@@ -44,6 +47,7 @@ class Level(NamedTuple):
         distinct: how many different contents they had.
         failures: those whose solver's answers are not the gold one alone, with those answers.
         answer_types: which there were.
+        tried: how many the policies answered.
         chance: the mean of one over the number of candidates, or None where answers are no closed set.
         earned: the share of problems that each policy got right.
         overlap: contents and texts that two splits have in common.
@@ -57,6 +61,7 @@ class Level(NamedTuple):
     distinct: int
     failures: list[tuple[Problem, list[str]]]
     answer_types: tuple[str, ...]
+    tried: int
     chance: float | None
     earned: dict[str, float]
     overlap: int
@@ -66,7 +71,7 @@ class Level(NamedTuple):
     def bar(self) -> float:
         """What no policy may earn more than: chance, and what luck adds to it in this many problems."""
         chance = OPEN_CHANCE if self.chance is None else max(self.chance, OPEN_CHANCE)
-        return chance + SURE * math.sqrt(chance * (1 - chance) / self.problems)
+        return chance + SURE * math.sqrt(chance * (1 - chance) / self.tried)
 
     @property
     def best(self) -> tuple[str, float]:
@@ -102,16 +107,25 @@ def earnings(problems: Sequence[Problem], history: Sequence[Problem]) -> dict[st
 
     Args:
         problems: what is asked.
-        history: other problems of the kind, whose most frequent answer is a policy too.
+        history: other problems of the kind, whose most frequent answer is a policy too, and the answer to that one of
+            them which has most words in common with what is asked.
     """
-    earned = dict.fromkeys(POLICIES, 0)
+    earned = dict.fromkeys((*POLICIES, SIMILAR), 0)
+    remembered = [(_words(problem), problem.posed.answer) for problem in history[:REMEMBERED]]
     for problem in problems:
         visible = seen(problem.posed)
         for name, policy in POLICIES.items():
             earned[name] += score(policy(visible), problem.posed).correct
+        words = _words(problem)
+        similar = max(remembered, key=lambda known: len(known[0] & words))[1]
+        earned[SIMILAR] += score(similar, problem.posed).correct
     commonest = Counter(problem.posed.answer for problem in history).most_common(1)[0][0]
     earned[FREQUENT] = sum(score(commonest, problem.posed).correct for problem in problems)
     return {name: right / len(problems) for name, right in earned.items()}
+
+
+def _words(problem: Problem) -> set[str]:
+    return set(problem.posed.question.split())
 
 
 def overlap(task: Task, difficulty: int, n: int, seeds: int) -> int:
@@ -135,13 +149,15 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
     Args:
         task: which.
         difficulty: 1 to 5.
-        n: how many problems; a tenth as many are put in the held-out phrasing besides.
+        n: how many problems; a tenth as many are put in the held-out phrasing besides. The policies answer those of the
+            first ``TRIED``, and as many are drawn from each split at most.
         seeds: from how many seeds the splits are drawn that are compared.
     """
     began = time.perf_counter()
     rng = Rng(f"audit {task.name} {difficulty}")
     problems = [draw_problem(task, rng, difficulty, "train") for _ in range(n)]
     seconds = time.perf_counter() - began
+    usual = [draw_problem(task, rng, difficulty, "validation") for _ in range(-(-min(n, TRIED) // 10))]
     unusual = [draw_problem(task, rng, difficulty, "test", held_out_phrasing=True) for _ in range(-(-n // 10))]
     shares = [1 / len(problem.posed.candidates) for problem in problems if problem.posed.candidates]
     return Level(
@@ -152,9 +168,10 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
         len({problem.problem_id for problem in problems}),
         certify([*problems, *unusual], task) if task.certified else [],
         tuple(sorted({problem.posed.answer_type for problem in problems})),
+        min(n, TRIED),
         sum(shares) / len(shares) if len(shares) == n else None,
-        earnings(problems, unusual),
-        overlap(task, difficulty, n, seeds),
+        earnings(problems[:TRIED], usual),
+        overlap(task, difficulty, min(n, TRIED), seeds),
         n / seconds,
     )
 

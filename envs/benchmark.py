@@ -19,6 +19,7 @@ from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.splits import draw_problem
 from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY, get_tasks
+from reasoning_arena.envs.tasks.reasoning_gym import ITEMS
 
 LANES = 64
 ROUND = 0.02  # seconds: short enough for a busy machine to leave some of them alone
@@ -38,6 +39,8 @@ NEAREST = {
     "strings": "spell_backward",
     "lists": "number_sorting",
 }
+# Other settings than the data set's own: by default number_sequence squares squares, and an item can take 13 s.
+SETTINGS = {"number_sequence": {"max_complexity": 1}}
 
 
 def rate(work: Callable[[], object], seconds: float) -> float:
@@ -68,9 +71,9 @@ def _theirs(dataset: str, seconds: float) -> float | None:
         import reasoning_gym
     except ImportError:
         return None
-    items: Any = reasoning_gym.create_dataset(dataset, size=2**31, seed=0)
+    items: Any = reasoning_gym.create_dataset(dataset, size=ITEMS, seed=0, **SETTINGS.get(dataset, {}))
     numbers = count()
-    return rate(lambda: items[next(numbers)], seconds)
+    return rate(lambda: items[next(numbers) % ITEMS], seconds)
 
 
 def _single(seconds: float) -> float:
@@ -121,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line = f"{task:<18}" + "".join(f"{one:>9,.0f}" for one in rates)
         theirs = _theirs(NEAREST[task], given.seconds) if task in NEAREST else None
         if theirs:
-            line += f"   {NEAREST[task]:<22}{theirs:>9,.0f}   {rates[0] / theirs:>8,.1f} ×"
+            settings = [f"{key} {value}" for key, value in SETTINGS.get(NEAREST[task], {}).items()]
+            line += f"   {' '.join([NEAREST[task], *settings]):<34}{theirs:>9,.0f}   {rates[0] / theirs:>8,.1f} ×"
         print(line, flush=True)
     print(f"\n{'reset and step of one environment':<40}{_single(3 * given.seconds):>9,.0f}/s")
     print(f"{f'steps of a vector of {LANES} lanes, autoreset':<40}{_vector(3 * given.seconds):>9,.0f}/s")

@@ -62,7 +62,8 @@ def catalogue(problems: int) -> str:
         "# Catalogue of tasks",
         f"Made by `python -m reasoning_arena.envs.catalogue --problems {problems}`. *Proved*: the independent solver "
         "found exactly the gold answer from the question's text. *Chance*: one over the number of candidates; *open* "
-        "where the answers are no closed set. The last column is the highest of some 40 policies that do not reason.",
+        "where the answers are no closed set. The last column is the highest of some 40 policies that do not reason, "
+        "the answer to the most similar question seen before among them.",
     ]
     for name in REGISTRY:
         task = get_task(name)

@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 from reasoning_arena.envs.arena import ReasoningArenaEnv
+from reasoning_arena.envs.checks import is_integer, is_number
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.task import DIFFICULTIES
 
@@ -38,9 +39,10 @@ class Ladder:
         raise_at: float = 0.8,
         lower_at: float = 0.3,
     ) -> None:
-        if low not in DIFFICULTIES or high not in DIFFICULTIES or low > high:
+        if not all(is_integer(level) and level in DIFFICULTIES for level in (low, high)) or low > high:
             raise ArenaError(f"low {low!r} and high {high!r} are not allowed; give two integers, 1 <= low <= high <= 5")
-        if window < 1 or not 0 <= lower_at < raise_at <= 1:
+        shares = is_number(raise_at) and is_number(lower_at) and 0 <= lower_at < raise_at <= 1
+        if not is_integer(window) or not shares:
             raise ArenaError(
                 f"window {window!r}, raise_at {raise_at!r} and lower_at {lower_at!r} are not allowed; give a window of "
                 "at least 1 and shares with 0 <= lower_at < raise_at <= 1"

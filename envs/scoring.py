@@ -49,10 +49,10 @@ class Found(NamedTuple):
 
 _STATED = r"\banswer(?:s|ed)?\b(?:\s+is\b|\s*[:=])?|\\boxed\b|####"
 _STATEMENTS = re.compile(_STATED, re.I)
-_CONCLUDED = _STATED + r"|\b(?:so|thus|hence|therefore|in total|altogether|finally)\b|="
+_CONCLUDED = _STATED + r"|\b(?:so|thus|hence|therefore|in total|altogether|finally)\b|(?<![!<>~])="
 _MARKS = re.compile(_CONCLUDED, re.I)
 _WORD_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|becomes|gives)\b|:", re.I)
-_EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|expression|return|python)\b|:", re.I)
+_EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|expression|computes|return|python)\b|:", re.I)
 _TAKEN_BACK = re.compile(
     r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either|hardly|i doubt|"
     r"far from|nothing like|instead of|rather than|(?:all|any\w*|every\w*) but)\b|n['’]t\b",
@@ -61,14 +61,15 @@ _TAKEN_BACK = re.compile(
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|other|smaller|larger|bigger) than|or (?:more|less|fewer)|"
     r"about|around|approximately|roughly|nearly|almost|between|no|up to|over|under|above|below|hundreds?|thousands?|"
-    r"[mb]illions?|dozens?|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed)\b|[<>≤≥≠~≈±]|!=",
+    r"[mb]illions?|dozens?|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed|close to|near)\b|"
+    r"(?<![-=])>|[<≤≥≠~≈±]|!=",
     re.I,
 )
 _OR = re.compile(r"\bor\b", re.I)
 _OPERATORS = {"+", "-", "−", "*", "×", "·", "x", "/", "÷", "^", "**", "plus", "minus", "times"}
 # A number is not glued to letters, other digits, or a fraction; a full stop that ends a sentence may follow.
 _NUMBERS = re.compile(
-    r"(?<![\w.,/^])(?<![A-Za-z]\()(?P<sign>[-−+]|(?:\b(?:minus|negative)\s)?)(?:[$€£]\s?)?"
+    r"(?<![\w.,/^])(?<![A-Za-z−-]\()(?P<sign>[-−+]|(?:\b(?:minus|negative)\s)?)(?:[$€£]\s?)?"
     r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?P<rest>(?:\.{2,}|[.,/^%:])?\d[\d.,/^:]*)?(?P<after>[A-Za-z_%°^/+]*)",
     re.ASCII | re.I,
 )

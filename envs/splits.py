@@ -6,11 +6,12 @@ nothing that is trained on can appear in a test.
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Any, Literal, get_args
 
+from reasoning_arena.envs.checks import is_integer, is_number
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.problem import Problem
 from reasoning_arena.envs.rng import Rng
@@ -84,6 +85,8 @@ class ProblemSource:
             raise ArenaError(f"unknown split {split!r}; allowed are {', '.join(SPLITS)}")
         self.split: Split = split
         self.shares = None if weights is None else _cumulative(weights, len(self.tasks))
+        if not isinstance(held_out_phrasings, bool):
+            raise ArenaError(f"held_out_phrasings {held_out_phrasings!r} is not allowed; give True or False")
         single = [task.name for task in self.tasks if task.phrasings == 1]
         if held_out_phrasings and single:
             raise ArenaError(f"held_out_phrasings is not allowed: {', '.join(single)} has one phrasing only")
@@ -126,9 +129,9 @@ class ProblemSource:
 
 def _cumulative(weights: Sequence[float], n: int) -> tuple[float, ...]:
     """Where each task's share of the unit interval ends, for all but the last one."""
-    values = list(weights)
-    numbers = all(isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in values)
-    if len(values) != n or not numbers or not sum(values):
+    values = list(weights) if isinstance(weights, Iterable) else []
+    numbers = all(is_number(value) and value >= 0 for value in values)
+    if len(values) != n or not numbers or not 0 < sum(values) < math.inf:
         raise ArenaError(f"weights {weights!r} are not allowed; give {n} numbers of at least 0, one for each task")
     total = sum(values)
     return tuple(part / total for part in accumulate(values))[:-1]
@@ -137,9 +140,7 @@ def _cumulative(weights: Sequence[float], n: int) -> tuple[float, ...]:
 def _difficulty_range(difficulty: int | tuple[int, int]) -> tuple[int, int]:
     ends = tuple(difficulty) if isinstance(difficulty, tuple | list) else (difficulty, difficulty)
     allowed = f"an integer from {DIFFICULTIES[0]} to {DIFFICULTIES[-1]}, or a (low, high) pair of them"
-    if len(ends) != 2 or any(
-        not isinstance(end, int) or isinstance(end, bool) or end not in DIFFICULTIES for end in ends
-    ):
+    if len(ends) != 2 or not all(is_integer(end) and end in DIFFICULTIES for end in ends):
         raise ArenaError(f"difficulty {difficulty!r} is not allowed; give {allowed}")
     low, high = int(ends[0]), int(ends[1])
     if low > high:

@@ -111,6 +111,8 @@ def get_tasks(names: str | Iterable[str]) -> tuple[Task, ...]:
     Raises:
         ArenaError: the mixture is empty, names a task twice, or names an unknown one.
     """
+    if not isinstance(names, Iterable):
+        raise ArenaError(f"tasks {names!r} is not allowed; give names of tasks, such as {', '.join(ORIGINAL_FIVE)}")
     given = (names,) if isinstance(names, str) else tuple(names)
     if not given:
         raise ArenaError(f"tasks is empty; name at least one of {', '.join(REGISTRY)}")

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from reasoning_arena.envs.arena import RENDER_MODES, check_options, problem_rng, text_space
+from reasoning_arena.envs.checks import is_integer
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.rng import Rng
@@ -61,7 +62,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         weights: Sequence[float] | None = None,
         held_out_phrasings: bool = False,
     ) -> None:
-        if num_envs < 1:
+        if not is_integer(num_envs):
             raise ArenaError(f"num_envs {num_envs!r} is not allowed; give an integer of at least 1")
         check_options(max_attempts, correct_reward, incorrect_reward, render_mode)
         self.source = ProblemSource(tasks, difficulty, split, weights, held_out_phrasings)

@@ -8,7 +8,7 @@ it is right once in n, whatever it looks at.
 """
 
 import re
-from itertools import permutations
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from reasoning_arena.envs.problem import Posed
@@ -84,7 +84,7 @@ class Comparison(Task):
         return Posed(question, answer, "name", tuple(sorted(people)), solution)
 
     def solve(self, question: str) -> set[str]:
-        """Try every order of the people and keep those that all clues allow."""
+        """Try every order of the people that the clues allow."""
         clues = re.findall(r"(\w+) is (\w+) than (\w+)\.", question)
         asked = re.search(r"the (?:(second|third|fourth|fifth|sixth) )?(\w+est)\b", question)
         if not clues or asked is None:
@@ -97,9 +97,14 @@ class Comparison(Task):
         above = [(a, b) if word == more else (b, a) for a, word, b in clues if word in (more, less)]
         if len(above) < len(clues):
             raise ValueError(f"clues and question speak of different qualities: {question!r}")
-        people = sorted({person for pair in above for person in pair})
-        answers = set()
-        for order in permutations(people):
-            if all(order.index(a) < order.index(b) for a, b in above):
-                answers.add(order[place] if asked[2] == most else order[-1 - place])
-        return answers
+        orders = _orders({person for pair in above for person in pair}, above)
+        return {order[place] if asked[2] == most else order[-1 - place] for order in orders}
+
+
+def _orders(people: set[str], above: list[tuple[str, str]]) -> Iterator[list[str]]:
+    """All orders of some people in which the first of every pair comes before the second."""
+    if not people:
+        yield []
+    for first in people - {b for a, b in above if a in people}:
+        for others in _orders(people - {first}, above):
+            yield [first, *others]

@@ -6,7 +6,8 @@
 Difficulty is the number of groups, of their attributes and of the filter's parts: 1 asks for one colour or one kind; 2
 for two attributes at once, one of them perhaps denied; 3 has "either" and "neither"; 4 has materials, three parts, and
 filters of which one part is enough; 5 has owners. Two to four groups fit, so the answer is a sum, never a number that
-the question shows, and no sum is frequent.
+the question shows, and no sum is frequent. At difficulty 1, to add any two groups that have the word asked for is the
+reasoning but for its end, and right where no third one has it.
 """
 
 import re

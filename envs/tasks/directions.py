@@ -4,12 +4,13 @@
     The park is 3 blocks north of the school. In which direction is the bank from the hotel?      → northwest
 
 Difficulty is the number of places and how many clues lead from the one to the other: 5 and two, where four places lie
-around the fifth on four sides; then 5 and two, 7 and three, 9 and four, 13 and five or six, where any may lie next to
-any. Either place of a clue may be told of the other.
+around the fifth on four sides; then 5 and two or three, 7 and three, 9 and four, 13 and five or six, where any may lie
+next to any. Either place of a clue may be told of the other.
 
 Half of the clues go north or south and half east or west, in either wording. Whether two places on a line are asked
 about or two that are not is drawn last and evenly, and so is which of the two is seen from the other. So an answer that
-does not depend on what is asked is right once in eight.
+does not depend on what is asked is right once in eight. At difficulty 1, one that reads the directions of the two clues
+in question, but not which place is told of the other, is half of the reasoning, and right three times in eight.
 """
 
 import re
@@ -31,7 +32,7 @@ DIRECTIONS = {
 }  # fmt: skip
 OPPOSITE = {name: DIRECTIONS[-x, -y] for (x, y), name in DIRECTIONS.items()}
 CANDIDATES = tuple(sorted(OPPOSITE))
-SHAPES = {1: (5, 2, 2), 2: (5, 2, 2), 3: (7, 3, 3), 4: (9, 4, 4), 5: (13, 5, 6)}  # places, fewest and most clues used
+SHAPES = {1: (5, 2, 2), 2: (5, 2, 3), 3: (7, 3, 3), 4: (9, 4, 4), 5: (13, 5, 6)}  # places, fewest and most clues used
 LONGEST = 4  # blocks of one clue
 RULE = "Northeast is everything between north and east, and likewise southeast, southwest and northwest."
 _CLUES = [

@@ -6,7 +6,8 @@
 Difficulty is the number of steps from the place that is given to the one that is asked for, and of people who are on no
 such way: 2 and 0, 2 and 1, 3 and 2, 4 and 2, 5 and 3. From 2 on clues come in any order and people may be level; from 4
 on a clue may tell how many places lie between two people. No answer is a number that the question shows, and none is
-frequent: gaps and places are drawn from wide ranges.
+frequent: gaps and places are drawn from wide ranges. At difficulty 1, to add and subtract the two gaps anyhow is right
+about once in four: that is the reasoning without its signs.
 """
 
 import re

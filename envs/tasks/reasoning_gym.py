@@ -15,7 +15,7 @@ from reasoning_arena.envs.problem import CHARSET, MAX_TEXT, AnswerType, Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
 
-ITEMS = 2**31  # how many items of a data set are drawn from
+ITEMS = 1_000_000  # how many items of a data set are drawn from; some, such as gsm_symbolic, list them beforehand
 MOST_DRAWS = 1000
 _CHARACTERS = set(CHARSET)
 

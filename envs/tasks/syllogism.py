@@ -6,7 +6,9 @@
 A chain of statements links the two groups that are asked about, and others lead away from it. Difficulty is the number
 of statements in the chain and off it: 2, 2 and 1, 3 and 1, 4 and 1, 5 and 2. Groups are paired at random, so knowledge
 of the world does not help. The forms of the chain and of the conclusion are drawn before the answer, among those that
-allow both answers, so they tell nothing; what decides is which group stands where.
+allow both answers, so they tell nothing; what decides is which group stands where. What follows takes all statements
+of the chain at once: an answer from the conclusion and one of two statements is part of that reasoning, and may be
+right up to three times in four.
 """
 
 import re

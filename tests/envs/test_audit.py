@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from reasoning_arena.envs import audit as audit_module
 from reasoning_arena.envs import get_task
-from reasoning_arena.envs.audit import FREQUENT, audit, main
+from reasoning_arena.envs.audit import FREQUENT, SIMILAR, audit, main
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
@@ -30,6 +30,14 @@ class Biased(Math):
     def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
         posed = super().pose(facts, rng, phrasing)
         return posed._replace(answer="7") if rng.random() < 0.2 else posed
+
+
+class Hinting(Math):
+    def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
+        posed, i = super().pose(facts, rng, phrasing), rng.below(50)
+        return posed._replace(
+            question=f"{posed.question} {' '.join(f'w{i}v{j}' for j in range(20))}", answer=str(100 + i)
+        )
 
 
 class Overlapping(Math):
@@ -59,6 +67,10 @@ def test_an_answer_that_stands_in_the_question_is_found() -> None:
 
 def test_a_frequent_answer_is_found() -> None:
     assert FREQUENT in audit(Biased(), 1, 600, seeds=5).tricks
+
+
+def test_words_that_go_with_an_answer_are_found() -> None:
+    assert audit(Hinting(), 1, 600, seeds=5).tricks == [SIMILAR]
 
 
 def test_texts_that_two_splits_share_are_found() -> None:

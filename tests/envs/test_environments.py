@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -101,6 +102,10 @@ def test_an_action_that_is_no_text_is_refused() -> None:
     "arguments",
     [
         {"max_attempts": 0},
+        {"max_attempts": "2"},
+        {"correct_reward": "1"},
+        {"correct_reward": None},
+        {"incorrect_reward": float("nan")},
         {"correct_reward": float("nan")},
         {"correct_reward": -1.0},
         {"render_mode": "rgb_array"},
@@ -154,6 +159,12 @@ def test_lanes_equal_single_environments() -> None:
         for env in singles:
             env.step("Bob")
         assert list(observations) == [env.reset()[0] for env in singles]
+
+
+@pytest.mark.parametrize("n", [0, 1.5, "2", None, True])
+def test_lanes_are_counted_in_integers(n: Any) -> None:
+    with pytest.raises(ArenaError, match="num_envs"):
+        ReasoningArenaVectorEnv(n)
 
 
 def test_some_lanes_can_be_reset_alone() -> None:

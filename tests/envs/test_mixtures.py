@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from reasoning_arena.envs import ArenaError, ProblemSource, ReasoningArenaEnv
 from reasoning_arena.envs.curriculum import Curriculum
@@ -20,10 +21,18 @@ def test_weights_are_shares() -> None:
     assert abs(counts["math"] / 2000 - 0.75) < 0.04
 
 
-@pytest.mark.parametrize("weights", [(), (1,), (1, -1), (0, 0), (1, float("nan")), ("a", 1)])
-def test_weights_that_do_not_match_are_refused(weights: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize(
+    "weights", [(), (1,), 5, (1, -1), (0, 0), (1, float("nan")), ("a", 1), (True, 1), (1e308, 1e308)]
+)
+def test_weights_that_do_not_match_are_refused(weights: Any) -> None:
     with pytest.raises(ArenaError, match="one for each task"):
         ProblemSource(("math", "grid"), 1, "train", weights=weights)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    source = ProblemSource(("math", "grid"), np.int64(2), "train", weights=(np.float64(1), np.int64(0)))  # type: ignore[arg-type]
+    assert {(problem.task, problem.difficulty) for problem in islice(source.stream(0), 20)} == {("math", 2)}
+    assert ReasoningArenaEnv(max_attempts=np.int64(2), correct_reward=np.float32(2)).max_attempts == 2  # type: ignore[arg-type]
 
 
 def test_held_out_phrasings_are_nobody_elses() -> None:
@@ -85,7 +94,18 @@ def test_a_curriculum_goes_down_again() -> None:
     assert env.levels == {"math": 1}
 
 
-@pytest.mark.parametrize("arguments", [{"low": 0}, {"low": 3, "high": 2}, {"window": 0}, {"raise_at": 0.2}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"low": 0},
+        {"low": "1"},
+        {"low": 3, "high": 2},
+        {"window": 0},
+        {"window": 2.5},
+        {"raise_at": 0.2},
+        {"lower_at": None},
+    ],
+)
 def test_a_curriculum_that_makes_no_sense_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ArenaError, match="not allowed"):
         Curriculum(gym.make("ReasoningArena-v0"), **arguments)
@@ -108,6 +128,12 @@ def test_a_data_set_of_reasoning_gym_is_a_task() -> None:
     assert env.step(f"There are {gold} legs.")[1] == 1.0
     with pytest.raises(ArenaError, match="not registered"):
         ProblemSource("reasoning_gym:nope", 1, "train")
+
+
+def test_a_data_set_that_lists_its_items_beforehand_fits_in_memory() -> None:
+    pytest.importorskip("reasoning_gym")
+    problem = next(ProblemSource("reasoning_gym:gsm_symbolic", 1, "test").stream(0))
+    assert problem.posed.answer_type == "integer"
 
 
 def test_a_split_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

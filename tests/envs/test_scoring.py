@@ -15,7 +15,7 @@ RIGHT = [
     "The answer is 9", "the final answer is: $9.00", "#### 9", "= 9", "5 + 4 = 9", "3 + 4 = 7, 7 + 2 = 9", "so Bob has 9 apples",
     "Bob had 5 apples and got 4, so he has 9 apples.", "9 apples", "9!", "He has 9.\n", "9, 9", "Answer: 9 (nine)", "0009",
     "Answer: 9. So the answer is 9", "<answer>9</answer>", "<think>4 or 5, 8?</think> <answer> 9 </answer>", "<b>9</b>", "3 * 3 = 9",
-    "3, 5, 7, 9, so 9", "12 minus 3 = 9", "8 or 9? 4 + 5 = 9",
+    "3, 5, 7, 9, so 9", "12 minus 3 = 9", "5 + 4 => 9", "-> 9", "8 or 9? 4 + 5 = 9",
 ]  # fmt: skip
 WRONG = [
     "", "4 or 5", "8 9", "9, 10", "8, 9", "Answer: 4. Answer: 9", "Answer: 9. Answer: 4", "not 9", "The answer is not 9", "9 is wrong",
@@ -23,7 +23,7 @@ WRONG = [
     "9" * 5000, "the answer is correct", "no 9", "neither 9", "Answer: 9 or 10", "8 9 10", "nine or ten", "> 9", "between 8 and 9",
     "9 or ten", "9 or another number", "x = 9 or x = 8", "x = 8 or x = 9", "8 or = 9", "anything but 9", "hardly 9", "I doubt 9", "far from 9", "9 * 9",
     "9 x 9", "9 + 9", "9 × 9", "sqrt(9)", "9²", "9+", "9..10", "8...9", "9 thousand", "nine hundred", "9 million", "9 percent", "9 halves", "9 squared",
-    "negative 9", "minus 9", "-nine", "9\u0664", "<answer>8</answer><answer>9</answer>", "<9>", "x<9", "9 or so",
+    "negative 9", "minus 9", "-nine", "9\u0664", "<answer>8</answer><answer>9</answer>", "<9>", "x<9", "9 or so", "x != 9", "x <= 9", ">= 9", "-(9)", "close to 9",
 ]  # fmt: skip
 
 
@@ -224,7 +224,7 @@ CODE = Posed("…", "3 * x + 1", "expression", (), "", ("0 -> 1", "2 -> 7", "-1 
 
 @pytest.mark.parametrize(
     "text",
-    ["3 * x + 1", "3x+1", "1+3*x", "x + x + x + 1", "f(x) = 3x + 1", "Answer: 3*x + 1.", "`3 * x + 1`", "$3x + 1$", "3(x+1) - 2", "1 - -3 * x", "The expression is 3·x + 1", "Each is 3 more, so 3 * x + 1", "return 3 * x + 1", "def f(x): return 3*x + 1", "```python\n3*x + 1\n```", "x + x(3 - 1) + 1"],
+    ["3 * x + 1", "3x+1", "1+3*x", "x + x + x + 1", "f(x) = 3x + 1", "Answer: 3*x + 1.", "`3 * x + 1`", "$3x + 1$", "3(x+1) - 2", "1 - -3 * x", "The expression is 3·x + 1", "Each is 3 more, so 3 * x + 1", "return 3 * x + 1", "The program computes 3x + 1.", "def f(x): return 3*x + 1", "```python\n3*x + 1\n```", "x + x(3 - 1) + 1"],
 )  # fmt: skip
 def test_expressions_that_fit(text: str) -> None:
     assert score(text, CODE).correct

@@ -126,7 +126,7 @@ FINGERPRINTS: dict[str, str] = {
     "ordering": "141c0e46b9a61d14",
     "counting": "7170113d8d862ab6",
     "family": "183f9895e395849c",
-    "directions": "2bd28e303d3b088e",
+    "directions": "0f8a5f6ab33cf710",
     "calendar": "1c11641894afa6a9",
     "rates": "4a66ad3e4b727c0b",
     "program": "b4ac59d5c1888846",
@@ -167,7 +167,12 @@ def test_split_shares() -> None:
         ({"difficulty": (3, 2)}, "low above high"),
         ({"difficulty": True}, "1 to 5"),
         ({"difficulty": 2.5}, "1 to 5"),
+        ({"difficulty": None}, "1 to 5"),
+        ({"tasks": None}, "names of tasks"),
+        ({"tasks": 5}, "names of tasks"),
         ({"split": "all"}, "train, validation, test"),
+        ({"split": ["train"]}, "train, validation, test"),
+        ({"held_out_phrasings": "no"}, "True or False"),
     ],
 )
 def test_wrong_arguments_are_refused_with_what_is_allowed(arguments: dict[str, object], said: str) -> None:

@@ -1,0 +1,14 @@
+"""What counts as a number among the arguments that users give: Python's and numpy's, but neither bools nor NaN."""
+
+import math
+from numbers import Integral, Real
+
+
+def is_integer(value: object, least: int = 1) -> bool:
+    """Whether it is an integer of at least that much."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a finite real number."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
