@@ -72,6 +72,8 @@ class Backbone:
 
     def logits(self, features: Tensor) -> Tensor:
         """Logits in float32, ``[…, V]``, from what ``forward`` returns."""
+        if self.fused is not None:
+            return self.fused.logits(features).float()
         logits: Tensor = self.model.get_output_embeddings()(features) if self._plain_head else features
         return logits.to(self.lm.device).float()
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
+from reasoning_arena.agents.product import Product, packing_helps
 from torch import Tensor, nn
-from torch.nn.functional import linear, rms_norm, silu
+from torch.nn.functional import rms_norm, silu
 from transformers import PreTrainedModel
 
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
@@ -23,19 +24,23 @@ FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
 class FusedLayer:
     """One layer: its norms, and its weights side by side where they multiply the same input."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, packs: bool) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
-        self.qkv = _side_by_side([attention.q_proj, attention.k_proj, attention.v_proj])
-        self.gate_up = _side_by_side([mlp.gate_proj, mlp.up_proj])
-        self.out, self.down = attention.o_proj, mlp.down_proj
+        self.qkv = Product(*_side_by_side([attention.q_proj, attention.k_proj, attention.v_proj]), packs)
+        self.gate_up = Product(*_side_by_side([mlp.gate_proj, mlp.up_proj]), packs)
+        self.out = Product(attention.o_proj.weight, attention.o_proj.bias, packs)
+        self.down = Product(mlp.down_proj.weight, mlp.down_proj.bias, packs)
 
 
 class FusedDecoder:
     """The layers of a frozen model of Llama's kind.
 
     Args:
-        model: of transformers; its weights are shared, not copied.
+        model: of transformers; its weights are shared, not copied, but for packed ones where those are faster.
+
+    Attributes:
+        logits: makes logits, ``[…, V]``, of last hidden states.
 
     Raises:
         ValueError: the model is of another kind, or spread over devices.
@@ -52,8 +57,11 @@ class FusedDecoder:
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.rotary: Any = base.rotary_emb
-        self.layers = [FusedLayer(layer) for layer in base.layers]  # type: ignore[union-attr]
+        output: Any = model.get_output_embeddings()
+        packs = packing_helps(base.layers[0].mlp.up_proj.weight)  # type: ignore[union-attr,index]
+        self.layers = [FusedLayer(layer, packs) for layer in base.layers]  # type: ignore[union-attr]
         self.norm: Any = base.norm
+        self.logits = Product(output.weight, output.bias, packs)
 
     def __call__(self, embeds: Tensor, positions: Tensor, mask: Tensor, cache: SharedHeadCache) -> Tensor:
         """The last hidden states of new columns, ``[n, L, D]``; the cache grows by them.
@@ -74,9 +82,9 @@ class FusedDecoder:
             own = memory.extend(k, v)
             mixed = attend(q, memory.head, own, blocked)  # (n, H, G * L, d)
             mixed = mixed.view(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
-            x = x + linear(mixed, layer.out.weight, layer.out.bias)
-            gate, up = linear(_normed(x, layer.mlp_norm), *layer.gate_up).chunk(2, -1)
-            x = x + linear(silu(gate) * up, layer.down.weight, layer.down.bias)
+            x = x + layer.out(mixed)
+            gate, up = layer.gate_up(_normed(x, layer.mlp_norm)).chunk(2, -1)
+            x = x + layer.down(silu(gate) * up)
         return _normed(x, self.norm)
 
     def _rotation(self, embeds: Tensor, positions: Tensor) -> Pair:
@@ -89,7 +97,7 @@ class FusedDecoder:
         """Queries ``[n, H, G * L, d]``, scaled, keys and values ``[n, H, L, d]``."""
         n, length, _ = x.shape
         rotated = self.heads + self.kv_heads
-        qkv = linear(x, *layer.qkv).view(n, length, rotated + self.kv_heads, self.size)
+        qkv = layer.qkv(x).view(n, length, rotated + self.kv_heads, self.size)
         qk = qkv[:, :, :rotated]
         qk = torch.addcmul(qk * rotation[0], qk.roll(self.size // 2, -1), rotation[1])
         q = (qk[:, :, : self.heads] * self.size**-0.5).transpose(1, 2)  # (n, H * G, L, d)

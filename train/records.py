@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -240,10 +241,8 @@ def draw_curves(results: Mapping[str, Any], path: Path) -> None:
 def _smooth(values: Sequence[float]) -> list[float]:
     """A running mean over the last twentieth of the series."""
     width = max(1, len(values) // 20)
-    return [
-        sum(values[max(0, i - width + 1) : i + 1]) / len(values[max(0, i - width + 1) : i + 1])
-        for i in range(len(values))
-    ]
+    sums = [0.0, *accumulate(values)]
+    return [(sums[i] - sums[max(0, i - width)]) / min(i, width) for i in range(1, len(sums))]
 
 
 def _samples(first: Evaluation, now: Evaluation) -> str:
