@@ -84,14 +84,14 @@ def test_a_curriculum_follows_success_task_by_task() -> None:
 def test_a_curriculum_goes_down_again() -> None:
     env = Curriculum(gym.make("ReasoningArena/Math-v0"), window=4)
     play(env, 20, {"math"})
-    before = env.levels["math"]
+    before = env.ladder.levels["math"]
     assert before > 2
     for _ in range(12):
         env.step("")
         env.reset()
-    assert env.levels["math"] < before
+    assert env.ladder.levels["math"] < before
     env.reset(seed=1)
-    assert env.levels == {"math": 1}
+    assert env.ladder.levels == {"math": 1}
 
 
 @pytest.mark.parametrize(
