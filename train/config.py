@@ -137,7 +137,7 @@ class Config:
     replay: int = 0
     """Earlier questions that each step goes over again: gold answers, or from reward the answers that earned some."""
     replay_capacity: int = 1000
-    """How many of those are kept."""
+    """How many of those are kept of each task."""
     adaptive: bool = False
     """Learn faster on tasks that go badly, more slowly on those that go well."""
     estimator: Literal["reinforce", "rloo", "grpo", "maxrl", "raft", "exact"] = "exact"

@@ -5,11 +5,12 @@ All three follow from the answers alone, so equal seeds give equal runs, and all
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from reasoning_arena.envs.curriculum import Ladder
 
+T = TypeVar("T")
 Levels = dict[str, int] | None
 
 
@@ -22,36 +23,44 @@ class Lesson(NamedTuple):
 
 
 class Replay:
-    """The last answers worth repeating, from which each step draws some.
+    """The last answers worth repeating, from which each step draws some, as many of one task as of another.
+
+    So a task at which answers are seldom worth repeating is gone over as often as any other.
 
     Args:
-        capacity: how many are kept.
+        capacity: how many are kept of each task.
         share: how many a step draws.
         seed: of the draws.
     """
 
     def __init__(self, capacity: int, share: int, seed: int) -> None:
-        self.share = share
-        self.kept: deque[Lesson] = deque(maxlen=capacity)
+        self.capacity, self.share = capacity, share
+        self.kept: dict[str, deque[Lesson]] = {}
         self.generator = torch.Generator().manual_seed(seed)
 
     def draw(self) -> list[Lesson]:
-        """Different lessons, as many as a step goes over again or as there are."""
-        n = min(self.share, len(self.kept))
-        return [self.kept[i] for i in torch.randperm(len(self.kept), generator=self.generator)[:n].tolist()]
+        """As many lessons as a step goes over again, each of a task drawn evenly; none where none are kept."""
+        tasks = list(self.kept)
+        return [self._any(self.kept[self._any(tasks)]) for _ in range(self.share if tasks else 0)]
+
+    def _any(self, things: Sequence[T]) -> T:
+        return things[int(torch.randint(len(things), (1,), generator=self.generator))]
 
     def add(self, lessons: Sequence[Lesson]) -> None:
         """Keep these; the oldest make room."""
         if self.share:
-            self.kept.extend(lessons)
+            for lesson in lessons:
+                self.kept.setdefault(lesson.task, deque(maxlen=self.capacity)).append(lesson)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        return {"kept": [tuple(one) for one in self.kept], "generator": self.generator.get_state()}
+        kept = [tuple(one) for some in self.kept.values() for one in some]
+        return {"kept": kept, "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
-        self.kept.extend(Lesson(question, task, tuple(tokens)) for question, task, tokens in state["kept"])
+        self.kept.clear()
+        self.add([Lesson(question, task, tuple(tokens)) for question, task, tokens in state["kept"]])
         self.generator.set_state(state["generator"])
 
 

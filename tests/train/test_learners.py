@@ -170,14 +170,16 @@ def test_contrast_is_the_gradient_of_the_gold_share() -> None:
     assert torch.allclose(got, -want)
 
 
-def test_replay_keeps_the_last_and_draws_different_ones() -> None:
-    replay = Replay(capacity=5, share=3, seed=0)
+def test_replay_keeps_the_last_and_draws_evenly_from_tasks() -> None:
+    replay = Replay(capacity=5, share=200, seed=0)
     assert replay.draw() == []
-    lessons = [Lesson(f"question {i}", "math", (i, 2)) for i in range(8)]
-    replay.add(lessons)
+    easy = [Lesson(f"question {i}", "math", (i, 2)) for i in range(8)]
+    hard = Lesson("another", "sequence", (9, 2))
+    replay.add([*easy, hard])
     drawn = replay.draw()
-    assert len(set(drawn)) == 3
-    assert set(drawn) <= set(lessons[3:])
+    assert len(drawn) == 200
+    assert set(drawn) == {*easy[3:], hard}
+    assert 70 < drawn.count(hard) < 130
 
 
 def test_replayed_answers_are_learnt_from(lm_folder: Path, tmp_path: Path) -> None:
@@ -268,4 +270,4 @@ def test_reward_counts_replayed_answers_once_a_question(lm: LoadedModel, lm_fold
     for _ in range(3):
         learning.play()
     learning.settle(everything=True)
-    assert len(learning.stream.replay.kept) == 12  # every question has one candidate that was paid
+    assert len(learning.stream.replay.kept["comparison"]) == 12  # every question has one candidate that was paid
