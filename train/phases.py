@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 import torch
 from reasoning_arena.agents.models import load_model
-from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
-from reasoning_arena.train.learners import new_steering
-from reasoning_arena.train.online import ROUNDS
+from reasoning_arena.train.run import ROUNDS, new_policy
 from reasoning_arena.train.stream import Replay
 from torch import Tensor
 
@@ -34,14 +32,8 @@ class Phases:
 
     def __init__(self, config: Config) -> None:
         self.config = config = config.resolved()
-        assert config.max_new_tokens is not None
         self.lm = load_model(config.model, config.device, config.dtype)
-        self.policy = SoftPromptPolicy(
-            self.lm,
-            new_steering(config, self.lm),
-            chat_template=config.chat_template,
-            max_new_tokens=config.max_new_tokens,
-        )
+        self.policy = new_policy(config, self.lm)
         self.evaluator = Evaluator(config)
         self._phases = 0
 

@@ -5,6 +5,7 @@ answers before the update, another the answers after it, so both are paid by the
 """
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -104,6 +105,22 @@ class Lanes:
         """Answer nothing to the next questions."""
         for _ in range(rounds):
             self.answer([""] * self.envs.num_envs)
+
+
+def pooled(results: Sequence[RoundResult]) -> list[RoundResult]:
+    """Rounds of a whole batch, from what each process has of them; steps were taken together, and are the same in all.
+
+    Figures that only some processes have are the mean of those.
+    """
+    if distributed.size() == 1:
+        return list(results)
+    pooled = []
+    for parts in zip(*distributed.gathered(results), strict=True):
+        reward, before, after = (fmean(part[i] for part in parts) for i in (1, 2, 3))
+        tags = dict.fromkeys(tag for part in parts for tag in part.extra)
+        extra = {tag: fmean(part.extra[tag] for part in parts if tag in part.extra) for tag in tags}
+        pooled.append(RoundResult(parts[0].update, reward, before, after, extra))
+    return pooled
 
 
 def new_stream(config: Config) -> Stream:

@@ -19,7 +19,6 @@ from reasoning_arena.agents.models import load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import initial_soft_prompt
 from reasoning_arena.envs import ReasoningArenaVectorEnv
-from reasoning_arena.train import online
 from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
@@ -96,7 +95,7 @@ def test_learning_moves_the_soft_prompt_and_nothing_else(lm_folder: Path, tmp_pa
     lm = load_model(str(lm_folder), "cpu", "float32")
     before = {name: value.clone() for name, value in lm.model.state_dict().items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(online, "load_model", lambda *_: lm)
+        patch.setattr("reasoning_arena.train.run.load_model", lambda *_: lm)
         train(small(lm_folder, loss=loss, run_dir=tmp_path / "run", estimator="reinforce"))
     assert not torch.equal(soft_prompt(tmp_path / "run", 0), soft_prompt(tmp_path / "run"))
     assert all(torch.equal(value, before[name]) for name, value in lm.model.state_dict().items())
@@ -348,7 +347,7 @@ def test_a_loss_that_is_no_number_is_refused(lm_folder: Path, tmp_path: Path) ->
     lm = load_model(str(lm_folder), "cpu", "float32")
     lm.model.get_output_embeddings().weight[3, 3] = float("nan")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(online, "load_model", lambda *_: lm)
+        patch.setattr("reasoning_arena.train.run.load_model", lambda *_: lm)
         with pytest.raises(TrainingError, match="nan") as error:
             train(small(lm_folder, run_dir=tmp_path / "run"))
     assert "float32" in str(error.value)

@@ -6,7 +6,7 @@ from reasoning_arena.train.benchmark.contest import start
 from reasoning_arena.train.benchmark.settings import Settings
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.learner import Learner
-from reasoning_arena.train.online import ROUNDS
+from reasoning_arena.train.run import ROUNDS
 from torch import Tensor
 
 

@@ -1,0 +1,33 @@
+"""Being asked to stop: Ctrl-C, and the signal that schedulers send."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reasoning_arena.train import distributed
+
+
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """A list that fills when the process is asked to stop; a second request stops it at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        if distributed.is_first():
+            print("\nstopping after this step; everything will be saved (again to stop at once)", file=sys.stderr)
+
+    previous = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            previous[number] = signal.signal(number, note)
+        except ValueError:  # not in the main thread: whoever runs it there handles its own signals
+            break
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

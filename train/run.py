@@ -1,0 +1,176 @@
+"""One training run: what it is made of, and how it goes on from one round to the next."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dtype, load_model
+from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.train import distributed
+from reasoning_arena.train.checkpoint import latest_checkpoint, load_state, load_steering, save_checkpoint
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.evaluate import Evaluator, generalisation
+from reasoning_arena.train.learner import Learner, Update
+from reasoning_arena.train.learners import new_steering
+from reasoning_arena.train.records import Json, NoRecords, Records, new_run_folder, read_json
+from reasoning_arena.train.reward import RewardRound
+from reasoning_arena.train.rounds import Round, pooled
+from reasoning_arena.train.supervised import SupervisedRound
+
+ROUNDS: dict[str, Callable[[Config, SoftPromptPolicy, Learner], Round]] = {
+    "supervised": SupervisedRound,
+    "contrastive": SupervisedRound,
+    "reward": RewardRound,
+}
+
+
+class Progress(NamedTuple):
+    """Where a run stands after a round: its episode, the step that was taken, and the last held-out accuracy."""
+
+    episode: int
+    update: Update | None
+    held_out: float
+
+
+class Run:
+    """A run from its beginning, or from where it had come to.
+
+    Args:
+        config: everything about it.
+
+    Attributes:
+        config: the same with every number filled in.
+        folder: where it is recorded.
+        episode: how many episodes are done.
+        rounds: how many rounds there are to be, those done included.
+
+    Raises:
+        ArenaError, AgentError, TrainingError: something that was asked for cannot be had.
+    """
+
+    def __init__(self, config: Config) -> None:
+        past, checkpoint, folder = None, None, config.resume
+        if folder is not None:
+            config, past, checkpoint = _resumed(config, folder)
+        config = config.resolved()
+        assert config.episodes is not None
+        assert config.batch_size is not None
+        assert config.eval_interval is not None
+        assert config.lr is not None
+        self.batch, self.interval, lr = config.batch_size, config.eval_interval, config.lr
+        if self.batch % distributed.size():
+            raise TrainingError(
+                f"--batch-size {self.batch} cannot be divided evenly over {distributed.size()} processes; "
+                "give a multiple"
+            )
+        self.rounds = -(-config.episodes // self.batch)  # the last batch is a whole one
+        first = distributed.is_first()
+        self.folder = distributed.from_first(folder or (new_run_folder(config) if first else Path()))
+        self.config = config = dataclasses.replace(config, run_dir=self.folder)
+        self.policy = new_policy(config, own_model(config))
+        self.learner = Learner(self.policy, lr, self.rounds)
+        self.learning = ROUNDS[config.loss](config, self.policy, self.learner)
+        self.evaluator, self.elsewhere = Evaluator(config), generalisation(config)
+        done = 0 if checkpoint is None else self._go_on(checkpoint)
+        self.episode = self.saved = done * self.batch
+        self.records = (Records if first else NoRecords)(self.folder, config, self.policy, past, self.episode)
+
+    def play(self, stopping: Callable[[], bool]) -> Iterator[Progress]:
+        """Play the rounds that are left, evaluating and saving where it is time to; the first is an evaluation alone.
+
+        Args:
+            stopping: whether to end before the next round; everything is saved then.
+        """
+        held_out = self.records.evaluations[-1]["accuracy"] if self.records.evaluations else self._evaluate()
+        yield Progress(self.episode, None, held_out)
+        clock = time.perf_counter()
+        while self.episode < self.rounds * self.batch and not distributed.anywhere(stopping()):
+            if self.config.minutes is not None:
+                seconds = self.records.seconds + time.perf_counter() - clock
+                self.learner.progress = distributed.from_first(seconds / (60 * self.config.minutes))
+            update = self.learning.play()
+            before, self.episode = self.episode, self.episode + self.batch
+            over = self.episode == self.rounds * self.batch or (self.learner.progress or 0) >= 1
+            due = over or self.episode // self.interval > before // self.interval
+            clock = self._settle(clock, everything=due)
+            if due:
+                held_out = self._evaluate()
+                clock = time.perf_counter()
+            yield Progress(self.episode, update, held_out)
+            if over:
+                break
+        self._settle(clock, everything=True)  # only where it was stopped is there anything left
+        if self.episode > self.saved:
+            self._save()
+        self.records.close()
+
+    def _settle(self, clock: float, *, everything: bool) -> float:
+        """Record what is known of the rounds played since the clock was started; returns when it is started again."""
+        results = pooled(self.learning.settle(everything=everything))
+        if not results:
+            return clock
+        now = time.perf_counter()
+        self.records.add_rounds(self.episode, results, self.policy.soft_prompt.rms, now - clock)
+        return now
+
+    def _evaluate(self) -> float:
+        """Measure and record held-out accuracy, and save."""
+        evaluation = self.evaluator(self.policy)
+        elsewhere = {name: one(self.policy).accuracy for name, one in self.elsewhere.items()}
+        self.records.add_evaluation(self.episode, evaluation, elsewhere)
+        self._save()
+        return evaluation.accuracy
+
+    def _save(self) -> None:
+        state = {
+            "rounds": self.episode // self.batch,
+            "learner": self.learner.state_dict(),
+            "learning": distributed.gathered(self.learning.state_dict()),
+        }
+        if distributed.is_first():
+            folder = self.folder / "checkpoints" / f"episode-{self.episode:06d}"
+            save_checkpoint(folder, self.policy.soft_prompt, self.policy.lm, state)
+        self.saved = self.episode
+
+    def _go_on(self, checkpoint: Path) -> int:
+        """Take up what a checkpoint holds; returns how many rounds are done."""
+        state = load_state(checkpoint)
+        load_steering(checkpoint, self.policy.soft_prompt, state)
+        self.learner.load_state_dict(state["learner"])
+        if distributed.rank() < len(state["learning"]):  # else it is a process that the run did not have before
+            self.learning.load_state_dict(state["learning"][distributed.rank()])
+        done = int(state["rounds"])
+        self.learning.skip(done)
+        return done
+
+
+def own_model(config: Config) -> LoadedModel:
+    """The frozen model of this process; where the dtype is measured, one process decides for all."""
+    device = distributed.own_device(config.device)
+    dtype = choose_dtype(config.dtype, choose_device(device))
+    return load_model(config.model, device, distributed.from_first(str(dtype).removeprefix("torch.")))
+
+
+def new_policy(config: Config, lm: LoadedModel) -> SoftPromptPolicy:
+    """A model with what steers it at the beginning of a run."""
+    assert config.max_new_tokens is not None
+    policy = SoftPromptPolicy(
+        lm, new_steering(config, lm), chat_template=config.chat_template, max_new_tokens=config.max_new_tokens
+    )
+    if config.chat_template and not policy.encoder.chat_template and distributed.is_first():
+        print(f"model {config.model!r} has no chat template; questions are put without one", file=sys.stderr)
+    return policy
+
+
+def _resumed(config: Config, folder: Path) -> tuple[Config, Json, Path]:
+    """A run's configuration, with more episodes where they are asked for; its results so far; its last checkpoint."""
+    if not folder.is_dir():
+        raise TrainingError(f"--resume {folder}: there is no such run folder")
+    stored = Config.from_json(read_json(folder / "config.json")).resolved()
+    episodes = stored.episodes if config.episodes is None else config.episodes
+    resumed = dataclasses.replace(stored, episodes=episodes, quiet=config.quiet)
+    return resumed, read_json(folder / "results.json"), latest_checkpoint(folder)
