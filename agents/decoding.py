@@ -4,6 +4,7 @@ Notation: n rows, U prompts, P virtual tokens, V vocabulary.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from reasoning_arena.agents.backbone import Backbone
@@ -15,6 +16,19 @@ from torch import Tensor
 DROP_BELOW = 0.8
 
 
+class Said(NamedTuple):
+    """A completion.
+
+    Attributes:
+        tokens: it, the stop token last where there was room for one.
+        logprob: the natural logarithm of its probability under the distribution that it was drawn from; what is chosen
+            greedily is certain. The mean of ``-logprob`` over samples estimates their entropy.
+    """
+
+    tokens: tuple[int, ...]
+    logprob: float
+
+
 def decode(
     backbone: Backbone,
     memory: Memory,
@@ -23,7 +37,7 @@ def decode(
     stops: Tensor,
     warmth: Tensor,
     generator: torch.Generator | None,
-) -> list[tuple[int, ...]]:
+) -> list[Said]:
     """Go on from every row's last token until it stops or its budget is spent.
 
     Args:
@@ -39,6 +53,7 @@ def decode(
     longest = max(int(budgets.max()), 0)
     tokens = torch.full((len(last), longest), -1, device=last.device)
     growing = torch.ones_like(rows, dtype=torch.bool)  # those of them that still grow
+    logprobs = torch.zeros(len(last), device=last.device)
     cache, mask = SharedHeadCache(len(memory.own), memory.head, memory.own, longest), memory.mask
     for t in range(longest):
         growing &= ~torch.isin(last, stops) & (budgets > t)
@@ -51,9 +66,11 @@ def decode(
             rows, last, warmth, mask, budgets, growing = kept
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
         features = backbone.forward(backbone.embed(last[:, None]), mask, cache)
-        last = choose(backbone.logits(features[:, -1]), warmth * growing, generator)
+        last, drawn = choose(backbone.logits(features[:, -1]), warmth * growing, generator)
         tokens[rows[growing], t] = last[growing]
-    return [tuple(token for token in row if token >= 0) for row in tokens.tolist()]
+        logprobs[rows[growing]] += drawn[growing]
+    rest = zip(tokens.tolist(), logprobs.tolist(), strict=True)
+    return [Said(tuple(token for token in row if token >= 0), logprob) for row, logprob in rest]
 
 
 def decode_plainly(
@@ -64,7 +81,7 @@ def decode_plainly(
     stops: Tensor,
     warmth: Tensor,
     generator: torch.Generator | None,
-) -> list[tuple[int, ...]]:
+) -> list[Said]:
     """Complete prompts by reading everything again for each token: slow, and right for any model.
 
     Args:
@@ -78,26 +95,33 @@ def decode_plainly(
     """
     rows = [list(prompt) for prompt in prompts]
     ends, growing = [len(row) for row in rows], list(range(len(rows)))
+    logprobs = [0.0] * len(rows)
     for _ in range(budget):
         own = soft if soft.dim() == 2 else soft[growing]
         ids, filled = left_padded([rows[i] for i in growing], soft.device)
         mask, embeds = beside(own, backbone.embed(ids), filled, filled)
         features = backbone.forward(embeds, mask, SharedHeadCache(backbone.layers))
-        chosen = choose(backbone.logits(features[:, -1]), warmth[growing], generator)
-        for i, token in zip(growing, chosen.tolist(), strict=True):
+        chosen, drawn = choose(backbone.logits(features[:, -1]), warmth[growing], generator)
+        for i, token, logprob in zip(growing, chosen.tolist(), drawn.tolist(), strict=True):
             rows[i].append(token)
+            logprobs[i] += logprob
         going_on = (~torch.isin(chosen, stops)).tolist()
         growing = [i for i, going in zip(growing, going_on, strict=True) if going]
         if not growing:
             break
-    return [tuple(row[end:]) for row, end in zip(rows, ends, strict=True)]
+    return [Said(tuple(row[end:]), logprob) for row, end, logprob in zip(rows, ends, logprobs, strict=True)]
 
 
-def choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> Tensor:
-    """The next token of every row: the most likely one where ``warmth`` is 0, else a sample at that temperature."""
-    chosen = logits.argmax(-1)
+def choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """The next token of every row, and the logarithm of the probability with which it was drawn, ``[n]`` each.
+
+    The most likely token where ``warmth`` is 0, else a sample at that temperature.
+    """
+    chosen, drawn = logits.argmax(-1), torch.zeros(len(logits), device=logits.device)
     warm = warmth.nonzero().squeeze(1)
     if len(warm):
         probabilities = torch.softmax(logits[warm] / warmth[warm, None], -1)
-        chosen[warm] = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
-    return chosen
+        samples = torch.multinomial(probabilities, 1, generator=generator)  # (warm, 1)
+        chosen[warm] = samples.squeeze(1)
+        drawn[warm] = probabilities.gather(1, samples).squeeze(1).log()
+    return chosen, drawn

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import torch
 from reasoning_arena.agents.backbone import Backbone
-from reasoning_arena.agents.decoding import choose, decode, decode_plainly
+from reasoning_arena.agents.decoding import Said, choose, decode, decode_plainly
 from reasoning_arena.agents.kv_cache import Context, Memory, merged
 from reasoning_arena.agents.layout import Ids, buckets, right_padded
 from reasoning_arena.agents.models import LoadedModel
@@ -164,7 +164,7 @@ class LanguageModel:
         budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         more = decode(self.backbone, memory, last, budgets, stops, torch.zeros(len(order), device=self.lm.device), None)
-        for (k, n), tokens in zip(order, more, strict=True):
+        for (k, n), (tokens, _) in zip(order, more, strict=True):
             said[k][n] += tokens
         return said
 
@@ -178,7 +178,7 @@ class LanguageModel:
         *,
         temperatures: Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | None = None,
-    ) -> list[tuple[int, ...]]:
+    ) -> list[Said]:
         """Complete every prompt once at each of its temperatures.
 
         Args:
@@ -205,10 +205,11 @@ class LanguageModel:
         mask, embeds, cache = self._prefixes.begin(front, prompts, [()] * len(prompts), head)
         logits = self.backbone.logits(self.backbone.forward(embeds, mask, cache)[:, -1])
         memory = memory_of(head, cache, mask).rows(owners)
-        first = choose(logits[owners], warmth, generator)  # (N,)
+        first, drawn = choose(logits[owners], warmth, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
         rest = decode(self.backbone, memory, first, budgets, stops, warmth, generator)
-        return [(token, *more) for token, more in zip(first.tolist(), rest, strict=True)]
+        begun = zip(first.tolist(), drawn.tolist(), rest, strict=True)
+        return [Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun]
 
     def _score_batches(
         self, front: Front, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None

@@ -12,10 +12,17 @@ from torch import Tensor
 
 
 class Answer(NamedTuple):
-    """What the policy said: its tokens (the stop token among them) and the text that they spell."""
+    """What the policy said.
+
+    Attributes:
+        tokens: the stop token among them.
+        text: what they spell.
+        logprob: the natural logarithm of the probability with which they were drawn, 0 where greedily.
+    """
 
     tokens: tuple[int, ...]
     text: str
+    logprob: float = 0.0
 
 
 class SoftPromptPolicy:
@@ -73,7 +80,7 @@ class SoftPromptPolicy:
             temperatures=temperatures,
             generator=generator,
         )
-        return [Answer(tokens, self.encoder.text(tokens)) for tokens in completions]
+        return [Answer(tokens, self.encoder.text(tokens), logprob) for tokens, logprob in completions]
 
     def score(
         self,

@@ -21,11 +21,13 @@ class Group(NamedTuple):
         texts: what the environment is told.
         tokens: the same in tokens, the stop token last.
         enumerated: whether these are all the answers that the question allows, rather than samples.
+        entropy: of the distribution that samples came from, in nats an answer, as they estimate it.
     """
 
     texts: list[str]
     tokens: list[tuple[int, ...]]
     enumerated: bool
+    entropy: float = 0.0
 
 
 class PaidRound(NamedTuple):
@@ -73,7 +75,12 @@ class RewardRound:
         extra |= self.stream.progression.figures()
         if len(success):
             dead = ((success == 0) | (success == 1)).float()
-            extra |= {"train/success_rate": float(success.mean()), "train/dead_groups": float(dead.mean())}
+            entropy = sum(group.entropy for group in groups) / len(success)
+            extra |= {
+                "train/success_rate": float(success.mean()),
+                "train/dead_groups": float(dead.mean()),
+                "train/entropy": entropy,
+            }
         self.last = PaidRound(update, questions, tasks, float(earned.mean()), float((before > 0).mean()), extra)
         return update
 
@@ -109,7 +116,8 @@ class RewardRound:
                 groups.append(Group(list(allowed), [encoder.completion_ids(text) for text in allowed], True))
             else:
                 samples = [next(rest) for _ in range(size)]
-                groups.append(Group(texts(samples), [sample.tokens for sample in samples], False))
+                entropy = -sum(sample.logprob for sample in samples) / size
+                groups.append(Group(texts(samples), [sample.tokens for sample in samples], False, entropy))
         return greedy, groups
 
     def _note_after(self, answers: Sequence[str]) -> None:

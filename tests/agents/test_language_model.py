@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reasoning_arena.agents.decoding import Said
 from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel
 from reasoning_arena.agents.layout import buckets, common_start
 from reasoning_arena.agents.models import LoadedModel, load_model
@@ -47,6 +48,10 @@ def plain_greedy(
     while len(said) < limit and (not said or said[-1] not in stops):
         said.append(int(plain_logits(lm, soft, prompt + said)[-1].argmax()))
     return tuple(said)
+
+
+def tokens(said: list[Said]) -> list[tuple[int, ...]]:
+    return [one.tokens for one in said]
 
 
 def test_families_share_prefixes_where_they_can(any_lm: LoadedModel) -> None:
@@ -101,7 +106,7 @@ def test_several_completions_of_some_prompts(any_lm: LoadedModel, kind: str) -> 
 def test_greedy_decoding_equals_the_plain_one(any_lm: LoadedModel, kind: str) -> None:
     with torch.no_grad():
         _, given, own = fronts(any_lm, kind)
-        said = LanguageModel(any_lm).generate(given, PROMPTS, 6, STOPS)
+        said = tokens(LanguageModel(any_lm).generate(given, PROMPTS, 6, STOPS))
         assert said == [plain_greedy(any_lm, own[i], p, 6) for i, p in enumerate(PROMPTS)]
 
 
@@ -109,7 +114,7 @@ def test_decoding_stops_at_stop_tokens_and_drops_rows(any_lm: LoadedModel) -> No
     soft = soft_prompt(any_lm, 3).detach()
     free = [plain_greedy(any_lm, soft, p, 8, frozenset()) for p in PROMPTS]
     for stops in ({row[t]} for row in free for t in (0, 2, 5)):  # tokens at which some rows end early
-        said = LanguageModel(any_lm).generate(soft, PROMPTS, 8, frozenset(stops))
+        said = tokens(LanguageModel(any_lm).generate(soft, PROMPTS, 8, frozenset(stops)))
         assert said == [plain_greedy(any_lm, soft, p, 8, frozenset(stops)) for p in PROMPTS]
 
 
@@ -117,7 +122,7 @@ def test_decoding_stops_at_stop_tokens_and_drops_rows(any_lm: LoadedModel) -> No
 def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int) -> None:
     model, soft = LanguageModel(lm), soft_prompt(lm, 3).detach()
     moved = soft + 0.3 * torch.randn(soft.shape, generator=torch.Generator().manual_seed(2))
-    first, then = model.generate(soft, PROMPTS, limit, STOPS), model.generate(moved, PROMPTS, limit, STOPS)
+    first, then = (tokens(model.generate(some, PROMPTS, limit, STOPS)) for some in (soft, moved))
     right, wrong = list(first[0]), [*first[2][:1], (first[2][min(1, limit - 1)] + 1) % 100, 2]
     completions = [right, COMPLETIONS[1], wrong, [*first[3], 2]]
     scored = [model.score(s, PROMPTS, completions, keep_contexts=True) for s in (soft, moved)]
@@ -128,10 +133,23 @@ def test_sampling_follows_the_distribution(lm: LoadedModel) -> None:
     soft, prompt, n = soft_prompt(lm, 3).detach(), PROMPTS[0], 4000
     generator = torch.Generator().manual_seed(0)
     said = LanguageModel(lm).generate(soft, [prompt], 1, STOPS, temperatures=[[2.0] * n], generator=generator)
-    counts = torch.bincount(torch.tensor([row[0] for row in said]), minlength=lm.vocabulary_size) / n
+    counts = torch.bincount(torch.tensor([row[0] for row in tokens(said)]), minlength=lm.vocabulary_size) / n
     expected = (plain_logits(lm, soft, prompt)[-1] / 2.0).softmax(-1)
     assert (counts - expected).abs().sum() < 3 * (lm.vocabulary_size / n) ** 0.5
     assert (counts - expected).abs().max() < 0.05
+
+
+def test_samples_come_with_their_probability(any_lm: LoadedModel) -> None:
+    soft = soft_prompt(any_lm, 3).detach()
+    warm = [(0.0, 1.0)] * len(PROMPTS)
+    said = LanguageModel(any_lm).generate(
+        soft, PROMPTS, 5, STOPS, temperatures=warm, generator=torch.Generator().manual_seed(0)
+    )
+    for prompt, greedy, sample in zip(PROMPTS, said[::2], said[1::2], strict=True):
+        assert greedy.logprob == 0
+        assert sample.logprob == pytest.approx(
+            plain_logprobs(any_lm, soft, prompt, list(sample.tokens)).sum().item(), abs=1e-3
+        )
 
 
 def test_each_temperature_gives_one_answer(lm: LoadedModel) -> None:
@@ -140,10 +158,12 @@ def test_each_temperature_gives_one_answer(lm: LoadedModel) -> None:
     said = LanguageModel(lm).generate(
         soft, PROMPTS, 5, STOPS, temperatures=[(0.0, 1.5, 0.0)] * len(PROMPTS), generator=generator
     )
+    assert all(one.logprob == 0 for one in said[0::3])
+
     greedy = [plain_greedy(lm, soft, p, 5) for p in PROMPTS]
-    assert said[0::3] == greedy
-    assert said[2::3] == greedy
-    assert said[1::3] != greedy
+    assert tokens(said[0::3]) == greedy
+    assert tokens(said[2::3]) == greedy
+    assert tokens(said[1::3]) != greedy
 
 
 def test_greedy_answers_beside_change_no_sample(lm: LoadedModel) -> None:
@@ -154,7 +174,7 @@ def test_greedy_answers_beside_change_no_sample(lm: LoadedModel) -> None:
     both = model.generate(
         soft, [*PROMPTS[2:], *alone], 9, STOPS, temperatures=[*cold, *warm], generator=generator.manual_seed(0)
     )
-    assert [row[:6] for row in both[2:]] == said
+    assert [row[:6] for row in tokens(both[2:])] == tokens(said)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -197,5 +217,5 @@ def test_a_spread_model_scores_and_decodes_alike(lm: LoadedModel, lm_folder: Pat
 def test_a_model_can_be_spread_over_all_devices_there_are(lm: LoadedModel, lm_folder: Path) -> None:
     spread = load_model(str(lm_folder), "balanced", "float32")
     soft = soft_prompt(lm, 3).detach()
-    said = LanguageModel(spread).generate(soft.to(spread.device), PROMPTS, 6, STOPS)
+    said = tokens(LanguageModel(spread).generate(soft.to(spread.device), PROMPTS, 6, STOPS))
     assert said == [plain_greedy(lm, soft, p, 6) for p in PROMPTS]
