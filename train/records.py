@@ -74,6 +74,7 @@ class Records:
                         "Multiline",
                         ["eval/accuracy", *[f"eval/{task}/accuracy" for task in config.tasks]],
                     ],
+                    "generalisation": ["Multiline", ["eval/accuracy", "generalisation/.*/accuracy"]],
                 },
             }
         )
