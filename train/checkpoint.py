@@ -79,18 +79,6 @@ def load_soft_prompt(folder: Path, lm: LoadedModel | None = None) -> SoftPrompt:
     return SoftPrompt(tensors[TENSOR])
 
 
-def load_steering(folder: Path, steering: Steering, state: dict[str, Any]) -> None:
-    """Set what learns to what a checkpoint's state says.
-
-    Raises:
-        TrainingError: it is not of this kind.
-    """
-    try:
-        steering.load_state_dict(state["steering"])
-    except (KeyError, RuntimeError) as error:
-        raise TrainingError(f"checkpoint {folder} cannot be resumed from: {error}") from error
-
-
 def load_state(folder: Path) -> dict[str, Any]:
     """What a run stored beside its soft prompt.
 
@@ -100,7 +88,8 @@ def load_state(folder: Path) -> dict[str, Any]:
     try:
         state = torch.load(folder / STATE, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise TrainingError(f"checkpoint {folder} cannot be resumed from: {error}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainingError(f"checkpoint {folder} cannot be resumed from: {STATE} is damaged ({reason})") from error
     if not isinstance(state, dict):
         raise TrainingError(f"checkpoint {folder} cannot be resumed from: {STATE} is no dictionary")
     return state

@@ -241,7 +241,12 @@ class Config:
         if not isinstance(fields, dict) or not set(fields) <= known:
             raise TrainingError("config.json holds settings that this version does not know")
         values = dict(fields)
-        for name in ("run_dir", "resume", "init_from"):
-            if values.get(name) is not None:
-                values[name] = Path(values[name])
-        return cls(**values | {"tasks": tuple(values.get("tasks", ORIGINAL_FIVE))})
+        try:
+            for name in ("run_dir", "resume", "init_from"):
+                if values.get(name) is not None:
+                    values[name] = Path(values[name])
+            config = cls(**values | {"tasks": tuple(values.get("tasks", ORIGINAL_FIVE))})
+            config.check()
+        except TypeError as error:
+            raise TrainingError(f"config.json holds a value of the wrong kind ({error})") from error
+        return config

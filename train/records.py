@@ -22,10 +22,10 @@ Json = dict[str, Any]
 
 
 def new_run_folder(config: Config) -> Path:
-    """The folder that a new run writes to.
+    """The folder that a new run will write to.
 
     Raises:
-        TrainingError: it holds a run already, or cannot be made.
+        TrainingError: it holds something already.
     """
     folder = config.run_dir
     if folder is None:
@@ -33,22 +33,41 @@ def new_run_folder(config: Config) -> Path:
         folder = Path("runs") / f"{stamp}-{config.loss}-{Path(config.model).name}-seed{config.seed}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TrainingError(f"--run-dir {folder} is not empty; name a new folder, or go on with --resume {folder}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"cannot make the run folder {folder}: {error}") from error
     return folder
+
+
+def past_results(folder: Path) -> Json:
+    """The results of a run that is gone on with.
+
+    Raises:
+        TrainingError: they are missing or damaged.
+    """
+    path = folder / "results.json"
+    past = read_json(path)
+    rows = {"training": ("episode", "loss", "reward", "accuracy_before", "accuracy_after")}
+    rows["evaluations"] = ("episode", "accuracy", "per_task")
+    for name, keys in rows.items():
+        some = past.get(name)
+        whole = isinstance(some, list) and all(isinstance(one, dict) and set(keys) <= set(one) for one in some)
+        if not whole or not all(isinstance(one["episode"], int) for one in some):
+            raise TrainingError(f"cannot read {path}: {name!r} is missing or damaged")
+    if not past["evaluations"] or not isinstance(past.get("training_seconds"), int | float):
+        raise TrainingError(f"cannot read {path}: it lacks the first evaluation or the time of training")
+    return past
 
 
 class Records:
     """Writes a run's folder while it runs.
 
     Args:
-        folder: the run folder.
+        folder: the run folder, which is made where there is none.
         config: of the run.
         policy: that learns.
         past: the results of the run that is gone on with, or None.
         episode: where it goes on.
+
+    Raises:
+        TrainingError: the folder cannot be made or written to.
     """
 
     def __init__(
@@ -56,6 +75,10 @@ class Records:
     ) -> None:
         self.folder = folder
         self.config = config
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"cannot make the run folder {folder}: {error}") from error
         self.parameters, self.device = policy.soft_prompt.size, policy.lm.device
         past = past or {}
         self.training: list[Json] = [one for one in past.get("training", []) if one["episode"] <= episode]
@@ -82,13 +105,14 @@ class Records:
         for summary in hparams(shown, {"eval/accuracy": 0.0, "train/loss": 0.0}):
             self.writer._get_file_writer().add_summary(summary)
 
-    def add_rounds(self, episode: int, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
-        """Note rounds, the last of which ended at that episode; all of them took so many seconds."""
+    def add_rounds(self, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
+        """Note the rounds after those noted so far; they took so many seconds."""
         self.seconds += seconds
         batch = self.config.batch_size
         assert batch is not None
-        for i, result in enumerate(results):
-            at = episode - batch * (len(results) - 1 - i)
+        at = self.training[-1]["episode"] if self.training else 0
+        for result in results:
+            at += batch
             accuracies = {"accuracy_before": result.accuracy_before, "accuracy_after": result.accuracy_after}
             loss = None if result.update is None else result.update.loss
             self.training.append({"episode": at, "loss": loss, "reward": result.reward, **accuracies})
@@ -101,8 +125,8 @@ class Records:
                 scalars |= {"train/loss": result.update.loss, "soft_prompt/grad_norm": result.update.grad_norm}
             for tag, value in scalars.items():
                 self.writer.add_scalar(tag, value, at)
-        self.writer.add_scalar("soft_prompt/rms", rms, episode)
-        self.writer.add_scalar("speed/episodes_per_second", batch * len(results) / seconds, episode)
+        self.writer.add_scalar("soft_prompt/rms", rms, at)
+        self.writer.add_scalar("speed/episodes_per_second", batch * len(results) / seconds, at)
 
     def add_evaluation(self, episode: int, evaluation: Evaluation, elsewhere: Mapping[str, float]) -> None:
         """Note held-out accuracy, here and by name elsewhere, and write everything that is known so far."""
@@ -159,7 +183,7 @@ class NoRecords(Records):
     ) -> None:
         self.training, self.evaluations, self.seconds = [], (past or {}).get("evaluations", []), 0.0
 
-    def add_rounds(self, episode: int, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
+    def add_rounds(self, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
         """Nothing."""
 
     def add_evaluation(self, episode: int, evaluation: Evaluation, elsewhere: Mapping[str, float]) -> None:

@@ -10,13 +10,13 @@ from typing import NamedTuple
 from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dtype, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
-from reasoning_arena.train.checkpoint import latest_checkpoint, load_state, load_steering, save_checkpoint
+from reasoning_arena.train.checkpoint import latest_checkpoint, load_state, save_checkpoint
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator, generalisation
 from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.learners import new_steering
-from reasoning_arena.train.records import Json, NoRecords, Records, new_run_folder, read_json
+from reasoning_arena.train.records import Json, NoRecords, Records, new_run_folder, past_results, read_json
 from reasoning_arena.train.reward import RewardRound
 from reasoning_arena.train.rounds import Round, pooled
 from reasoning_arena.train.supervised import SupervisedRound
@@ -114,7 +114,7 @@ class Run:
         if not results:
             return clock
         now = time.perf_counter()
-        self.records.add_rounds(self.episode, results, self.policy.soft_prompt.rms, now - clock)
+        self.records.add_rounds(results, self.policy.soft_prompt.rms, now - clock)
         return now
 
     def _evaluate(self) -> float:
@@ -139,11 +139,21 @@ class Run:
     def _go_on(self, checkpoint: Path) -> int:
         """Take up what a checkpoint holds; returns how many rounds are done."""
         state = load_state(checkpoint)
-        load_steering(checkpoint, self.policy.soft_prompt, state)
-        self.learner.load_state_dict(state["learner"])
-        if distributed.rank() < len(state["learning"]):  # else it is a process that the run did not have before
-            self.learning.load_state_dict(state["learning"][distributed.rank()])
-        done = int(state["rounds"])
+        try:
+            self.policy.soft_prompt.load_state_dict(state["steering"])
+            self.learner.load_state_dict(state["learner"])
+            if distributed.rank() < len(state["learning"]):  # else it is a process that the run did not have before
+                self.learning.load_state_dict(state["learning"][distributed.rank()])
+            done = int(state["rounds"])
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+            raise TrainingError(
+                f"checkpoint {checkpoint} does not belong to this run, or is damaged ({reason})"
+            ) from error
+        if done > self.rounds:
+            raise TrainingError(
+                f"--episodes {self.rounds * self.batch} is less than the {done * self.batch} that are done; give more"
+            )
         self.learning.skip(done)
         return done
 
@@ -173,4 +183,4 @@ def _resumed(config: Config, folder: Path) -> tuple[Config, Json, Path]:
     stored = Config.from_json(read_json(folder / "config.json")).resolved()
     episodes = stored.episodes if config.episodes is None else config.episodes
     resumed = dataclasses.replace(stored, episodes=episodes, quiet=config.quiet)
-    return resumed, read_json(folder / "results.json"), latest_checkpoint(folder)
+    return resumed, past_results(folder), latest_checkpoint(folder)

@@ -32,7 +32,14 @@ class Study:
     """How each learner is trained; what the study itself decides is overridden."""
 
     def config(self, **changes: Any) -> Config:
-        """A training run's configuration."""
+        """A training run's configuration.
+
+        Raises:
+            TrainingError: the flags set something that the study itself decides.
+        """
+        for name in ("episodes", "minutes", "eval_interval", "run_dir", "resume"):
+            if getattr(self.training, name) is not None:
+                raise TrainingError(f"--training.{name.replace('_', '-')} has no place here: the study decides it")
         return dataclasses.replace(self.training, **changes)
 
 

@@ -17,7 +17,7 @@ from reasoning_arena.envs import ReasoningArenaVectorEnv
 from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.online import main
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
