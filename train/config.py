@@ -63,9 +63,9 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "init_text": WORKED_EXAMPLES,
     },
     "reward": {
-        "episodes": 2160,
+        "episodes": 1920,
         "batch_size": 8,
-        "eval_interval": 540,
+        "eval_interval": 480,
         "lr": 0.1,
         "max_new_tokens": 24,
         "init_text": MIXED_EXAMPLES,
@@ -95,14 +95,14 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (by default 960, or 2,160 from reward)."""
+    """Questions to learn from (by default 960, or 1,920 from reward)."""
     minutes: float | None = None
     """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner. The processes that
     torchrun starts divide them evenly."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (240, or 540 from reward)."""
+    """Episodes from one evaluation to the next (240, or 480 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     generalisation: bool = False

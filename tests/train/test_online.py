@@ -208,6 +208,54 @@ def test_a_resumed_run_equals_an_uninterrupted_one(lm_folder: Path, tmp_path: Pa
     assert one["evaluations"] == other["evaluations"]
 
 
+def test_every_round_is_recorded_under_its_episode(lm_folder: Path, tmp_path: Path) -> None:
+    train(small(lm_folder, run_dir=tmp_path / "run", episodes=80, eval_interval=80))  # rounds wait for one another
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [one["episode"] for one in results["training"]] == list(range(4, 84, 4))
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(4, 84, 4))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("results.json", {}),
+        ("results.json", {"training": 5, "evaluations": [], "training_seconds": 1}),
+        ("results.json", {"training": [{}], "evaluations": [{}], "training_seconds": 1}),
+        ("config.json", {"lr": "x"}),
+        ("config.json", {"tasks": 5}),
+        ("training_state.pt", {"rounds": "x", "steering": {}, "learner": {}, "learning": []}),
+        ("training_state.pt", {}),
+    ],
+)
+def test_damaged_run_folders_are_refused(
+    run: Path, tmp_path: Path, file: str, content: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    if file == "training_state.pt":
+        torch.save(content, tmp_path / "run" / "checkpoints" / "episode-000016" / file)
+    else:
+        (tmp_path / "run" / file).write_text(json.dumps(content))
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert main(["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert all(path.read_bytes() == held for path, held in before.items())
+
+
+def test_a_run_cannot_be_made_shorter(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    assert main(["--resume", str(tmp_path / "run"), "--episodes", "8", "--quiet"]) == 2
+    assert "less than the 16" in capsys.readouterr().err
+
+
+def test_a_failed_start_leaves_no_folder(lm_folder: Path, tmp_path: Path) -> None:
+    arguments = ["--model", str(lm_folder), "--run-dir", str(tmp_path / "run"), "--init-from", "/nowhere"]
+    assert main(arguments) == 2
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_can_be_made_longer(lm_folder: Path, tmp_path: Path) -> None:
     train(small(lm_folder, run_dir=tmp_path / "run"))
     assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 0

@@ -118,6 +118,7 @@ def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -
         (federated, ["--clients", "9"], "--clients 9"),
         (meta, ["--adapt", "5", "3"], "--adapt"),
         (compare, ["--minutes", "-1"], "--minutes"),
+        (federated, ["--training.episodes", "8"], "--training.episodes"),
     ],
 )
 def test_mistakes_get_one_line(
