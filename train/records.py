@@ -44,12 +44,14 @@ def past_results(folder: Path) -> Json:
     """
     path = folder / "results.json"
     past = read_json(path)
-    rows = {"training": ("episode", "loss", "reward", "accuracy_before", "accuracy_after")}
-    rows["evaluations"] = ("episode", "accuracy", "per_task")
+    rows = {
+        "training": {"episode", "loss", "reward", "accuracy_before", "accuracy_after"},
+        "evaluations": {"episode", "accuracy", "per_task"},
+    }
     for name, keys in rows.items():
         some = past.get(name)
-        whole = isinstance(some, list) and all(isinstance(one, dict) and set(keys) <= set(one) for one in some)
-        if not whole or not all(isinstance(one["episode"], int) for one in some):
+        whole = isinstance(some, list) and all(isinstance(one, dict) and keys <= set(one) for one in some)
+        if not whole or not all(isinstance(one["episode"], int) for one in some or ()):
             raise TrainingError(f"cannot read {path}: {name!r} is missing or damaged")
     if not past["evaluations"] or not isinstance(past.get("training_seconds"), int | float):
         raise TrainingError(f"cannot read {path}: it lacks the first evaluation or the time of training")
