@@ -126,7 +126,7 @@ class Context(NamedTuple):
     """What scoring left behind, for a decoding that goes on from there.
 
     Attributes:
-        rows: which completions these are, n of them.
+        rows: which completions these are, n of them; -1 for one that will not be asked for.
         memory: of the n rows.
         inputs: how many of its columns, the last ones, are tokens of completions.
     """

@@ -7,6 +7,7 @@ all questions share, whose keys and values are computed once for a whole batch.
 Notation: U questions, P shared virtual tokens, Q own ones, D the model's hidden size, K prompts of a mixture.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 Soft = Tensor | tuple[Tensor, Tensor]
 
 
-class Steering(nn.Module):
+class Steering(nn.Module, ABC):
     """What stands in front of a question.
 
     Attributes:
@@ -28,6 +29,7 @@ class Steering(nn.Module):
 
     changes_model = False
 
+    @abstractmethod
     def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Soft:
         """The virtual tokens of these questions.
 
@@ -38,7 +40,6 @@ class Steering(nn.Module):
         Raises:
             AgentError: it needs what was not given.
         """
-        raise NotImplementedError
 
     def units(self, embedding_rms: float) -> Iterator[tuple[nn.Parameter, float]]:
         """Every learnable parameter, with the size of a change in it that a learning rate of 1 stands for."""
@@ -119,6 +120,7 @@ class PromptMixture(Steering):
         lm: whose embeddings the gate reads.
         shared: ``[P, D]``.
         bank: ``[K, Q, D]``.
+        embedding_rms: the root mean square of the model's embeddings.
     """
 
     GATE_UNIT = 0.1  # of the gate's numbers, which begin with 0

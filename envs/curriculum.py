@@ -88,11 +88,7 @@ class Curriculum(gym.Wrapper[str, str, str, str]):
 
     Args:
         env: a ``ReasoningArenaEnv``, as ``gym.make`` returns it; its own difficulty is not used.
-        low: the difficulty to begin with, 1 to 5.
-        high: the highest one.
-        window: how many answers decide.
-        raise_at: the share of right answers from which a task becomes harder.
-        lower_at: the share up to which it becomes easier.
+        settings: of the ``Ladder``: ``low``, ``high``, ``window``, ``raise_at``, ``lower_at``.
 
     Raises:
         ArenaError: another kind of environment, or an argument that is not allowed.
@@ -101,20 +97,12 @@ class Curriculum(gym.Wrapper[str, str, str, str]):
         >>> env = Curriculum(gym.make("ReasoningArena-v0"), high=3)
     """
 
-    def __init__(
-        self,
-        env: gym.Env[str, str],
-        low: int = DIFFICULTIES[0],
-        high: int = DIFFICULTIES[-1],
-        window: int = 20,
-        raise_at: float = 0.8,
-        lower_at: float = 0.3,
-    ) -> None:
+    def __init__(self, env: gym.Env[str, str], **settings: Any) -> None:
         super().__init__(env)
         arena = env.unwrapped
         if not isinstance(arena, ReasoningArenaEnv):
             raise ArenaError(f"a curriculum is over a ReasoningArenaEnv, not {type(arena).__name__}")
-        self.ladder = Ladder([task.name for task in arena.source.tasks], low, high, window, raise_at, lower_at)
+        self.ladder = Ladder([task.name for task in arena.source.tasks], **settings)
         self._asked = ""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:

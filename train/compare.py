@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.config import Config, LearnerName, LossName
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.online import train
@@ -70,13 +71,18 @@ def measure(config: Config) -> Json:
     return {name: results[name] for name in wanted} | {"episodes": results["training"][-1]["episode"]}
 
 
+def runs_of(results: Json, learner: str, objective: str) -> list[Json]:
+    """A cell of the grid: its runs, one a seed."""
+    return [one for one in results["runs"] if (one["learner"], one["objective"]) == (learner, objective)]
+
+
 def table(study: Comparison, results: Json) -> str:
     """Means over the seeds, with 95% confidence intervals where there are several."""
     tasks = list(results["runs"][0]["final"]["per_task"])
     head = ["learner", "objective", "before", "after", *tasks, "learnt numbers", "episodes/s", "peak GB"]
     rows = []
     for learner, objective in product(study.learners, study.objectives):
-        cell = [one for one in results["runs"] if (one["learner"], one["objective"]) == (learner, objective)]
+        cell = runs_of(results, learner, objective)
         mean, error = mean_and_error([one["final"]["accuracy"] for one in cell])
         rows.append(
             [
@@ -96,20 +102,13 @@ def table(study: Comparison, results: Json) -> str:
 def draw(study: Comparison, results: Json, path: Path) -> None:
     """Bars of the final accuracy, with confidence intervals."""
     from matplotlib.figure import Figure
-    from reasoning_arena.envs.files import replacing
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(study.objectives)
     for k, objective in enumerate(study.objectives):
         cells = [
-            mean_and_error(
-                [
-                    one["final"]["accuracy"]
-                    for one in results["runs"]
-                    if (one["learner"], one["objective"]) == (learner, objective)
-                ]
-            )
+            mean_and_error([one["final"]["accuracy"] for one in runs_of(results, learner, objective)])
             for learner in study.learners
         ]
         at = [i + k * width for i in range(len(study.learners))]

@@ -200,8 +200,6 @@ class Config:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise TrainingError(f"--{name} {value} is not allowed; give 0 or more")
-        if self.kl and self.learner in ("lora", "hybrid"):
-            raise TrainingError(f"--kl is not allowed with --learner {self.learner}, which changes the model itself")
         if self.seed < 0:
             raise TrainingError(f"--seed {self.seed} is not allowed; give an integer of at least 0")
         least = ESTIMATORS[self.estimator].least_samples

@@ -48,9 +48,9 @@ def run(study: Continual) -> tuple[Json, str]:
             one = Phases(study.config(tasks=tasks, learner=learner, seed=seed, loss="supervised"))
             replay = Replay(1000, study.replay, seed) if extra else None
             curve = [one.accuracy()]
-            for task in study.phases:
+            for phase, task in enumerate(study.phases):
                 bar.set_description(f"{variant}, seed {seed}, {task}")
-                one.learn([task], study.episodes, replay)
+                one.learn([task], study.episodes, phase, replay)
                 curve.append(one.accuracy())
                 bar.update()
             runs.append({"seed": seed, "accuracy": curve, **figures(study.phases, curve)})

@@ -52,6 +52,12 @@ def is_first() -> bool:
     return rank() == 0
 
 
+def process_name() -> str:
+    """How a process that torchrun started beside the first one begins what it says; nothing for any other."""
+    started = os.environ.get("RANK", "0")
+    return "" if started == "0" else f"process {started}: "
+
+
 def own_device(device: str) -> str:
     """The device of that name for this process: each takes a GPU of its own where that leaves the choice."""
     chooses = device == "cuda" or (device == "auto" and torch.cuda.is_available())

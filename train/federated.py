@@ -43,20 +43,19 @@ def run(study: Federated) -> tuple[Json, str]:
     for seed in study.seeds:
         one = Phases(study.config(seed=seed))
         start = one.state
-        averaged, central = [one.accuracy()], []
-        for _ in range(study.rounds):
+        averaged = [one.accuracy()]
+        for meeting in range(study.rounds):
             shared, learnt = one.state, []
-            for own in dealt:
+            for client, own in enumerate(dealt):
                 one.state = shared
-                one.learn(own, study.episodes)
+                one.learn(own, study.episodes, meeting * study.clients + client)
                 learnt.append(one.state)
             one.state = mean_state(learnt)
             averaged.append(one.accuracy())
             bar.update()
-        one.state = start
-        central.append(averaged[0])
-        for _ in range(study.rounds):
-            one.learn(tasks, study.episodes * study.clients)
+        one.state, central = start, averaged[:1]
+        for meeting in range(study.rounds):
+            one.learn(tasks, study.episodes * study.clients, meeting)
             central.append(one.accuracy())
             bar.update()
         results["runs"].append({"seed": seed, "federated": averaged, "central": central})

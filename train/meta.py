@@ -6,6 +6,7 @@ Again and again one of the other tasks is learnt for some episodes, and the star
 led. What came out is then compared on the unseen task with the start that was not trained on anything.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,13 +49,14 @@ def run(study: Meta) -> tuple[Json, str]:
     results: Json = {"unseen": study.unseen, "seen": list(seen), "runs": []}
     bar = tqdm(total=len(study.seeds) * study.steps, unit="task", disable=None)
     for seed in study.seeds:
-        one = Phases(study.config(seed=seed, tasks=(*seen, study.unseen)))
-        target = Evaluator(study.config(tasks=(study.unseen,)))
+        config = study.config(seed=seed)
+        one = Phases(dataclasses.replace(config, tasks=(*seen, study.unseen)))
+        target = Evaluator(dataclasses.replace(config, tasks=(study.unseen,)))
         plain = one.state
         order = torch.Generator().manual_seed(seed)
         for step in range(study.steps):
             start = one.state
-            one.learn([seen[int(torch.randint(len(seen), (1,), generator=order))]], study.episodes)
+            one.learn([seen[int(torch.randint(len(seen), (1,), generator=order))]], study.episodes, step)
             one.state = towards(start, one.state, study.share * (1 - step / study.steps))
             bar.update()
         learnt = one.state
@@ -64,9 +66,9 @@ def run(study: Meta) -> tuple[Json, str]:
         for name, begin in (("plain start", plain), ("meta-learnt start", learnt)):
             one.state = begin
             row[name], done = [], 0
-            for episodes in study.adapt:
-                if episodes > done:
-                    one.learn([study.unseen], episodes - done)
+            for i, episodes in enumerate(study.adapt):
+                if episodes > done:  # both starts meet the same questions
+                    one.learn([study.unseen], episodes - done, study.steps + i)
                 row[name].append(one.accuracy(target)["all"])
                 done = episodes
         results["runs"].append(row)

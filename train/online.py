@@ -6,17 +6,13 @@ torchrun --nproc-per-node 2 -m train.online
 tensorboard --logdir runs
 """
 
-import os
 import sys
 from collections.abc import Sequence
 
-import torch
 import tyro
-from reasoning_arena.agents.errors import AgentError
-from reasoning_arena.envs import ArenaError
 from reasoning_arena.train import distributed
+from reasoning_arena.train.command import exit_status
 from reasoning_arena.train.config import ENDLESS, Config
-from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.interrupts import interrupts
 from reasoning_arena.train.records import Json
 from reasoning_arena.train.run import Run
@@ -76,28 +72,15 @@ def report(results: Json, folder: object) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 when the run is done, 2 when it cannot be done as asked, 130 when it was interrupted."""
-    which = f"process {os.environ['RANK']}: " if os.environ.get("RANK", "0") != "0" else ""  # of those torchrun started
-    try:
+
+    def run() -> None:
         config = tyro.cli(Config, prog="python -m train.online", args=arguments)
         with distributed.joined():
             results = train(config)
-    except (ArenaError, AgentError, TrainingError, OSError) as error:
-        print(f"{which}error: {error}", file=sys.stderr)
-        return 2
-    except torch.OutOfMemoryError as error:
-        print(
-            f"{which}error: out of memory, try a smaller --batch-size ({str(error).splitlines()[0]})",
-            file=sys.stderr,
-        )
-        return 2
-    except KeyboardInterrupt as stop:
-        where = stop.args[0] if stop.args else None
-        if not which:
-            print(f"interrupted; go on with --resume {where}" if where else "interrupted", file=sys.stderr)
-        return 130
-    if results:
-        print(report(results, results["config"]["run_dir"] or "runs"))
-    return 0
+        if results:
+            print(report(results, results["config"]["run_dir"] or "runs"))
+
+    return exit_status(run)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ and in what becomes of what was learnt.
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from reasoning_arena.agents.models import load_model
 from reasoning_arena.train.config import Config
@@ -35,7 +36,6 @@ class Phases:
         self.lm = load_model(config.model, config.device, config.dtype)
         self.policy = new_policy(config, self.lm)
         self.evaluator = Evaluator(config)
-        self._phases = 0
 
     @property
     def state(self) -> State:
@@ -46,19 +46,19 @@ class Phases:
     def state(self, state: State) -> None:
         self.policy.soft_prompt.load_state_dict(state)
 
-    def learn(self, tasks: Sequence[str], episodes: int, replay: Replay | None = None) -> float:
-        """Learn from questions that no other phase asks, with an optimiser that begins anew.
+    def learn(self, tasks: Sequence[str], episodes: int, stream: int, replay: Replay | None = None) -> float:
+        """Learn from a stream of questions, with an optimiser that begins anew.
 
         Args:
             tasks: what is asked.
             episodes: how many questions; the last batch is a whole one.
+            stream: which stream; the same one asks the same questions again.
             replay: what is gone over again, from phase to phase.
 
         Returns:
             the mean share of right answers before each update.
         """
-        self._phases += 1
-        seed = int(torch.randint(2**31, (1,), generator=torch.Generator().manual_seed(self._seed())))
+        seed = int(np.random.SeedSequence([self.config.seed, stream]).generate_state(1)[0])
         config = dataclasses.replace(self.config, tasks=tuple(tasks), seed=seed)
         assert config.batch_size is not None
         assert config.lr is not None
@@ -76,9 +76,6 @@ class Phases:
         """Held-out accuracy by task, under ``"all"`` that on all of them together."""
         evaluation = (evaluator or self.evaluator)(self.policy)
         return {"all": evaluation.accuracy, **evaluation.per_task}
-
-    def _seed(self) -> int:
-        return self.config.seed * 1_000_003 + self._phases
 
 
 def mean_state(states: Sequence[State]) -> State:

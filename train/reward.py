@@ -7,6 +7,7 @@ import torch
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.estimators import ESTIMATORS, exact
 from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import weighted_completions
@@ -46,9 +47,14 @@ class RewardRound:
 
     The answers are the policy's own samples; with the estimator ``exact``, a question that says which answers it allows
     gets each of those instead. A third environment with the same seeds asks every question once for each answer.
+
+    Raises:
+        TrainingError: a charge for straying from the model, of a policy that changes the model itself.
     """
 
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
+        if config.kl and policy.soft_prompt.changes_model:
+            raise TrainingError(f"--kl is not allowed with --learner {config.learner}, which changes the model itself")
         self.config, self.policy, self.learner = config, policy, learner
         self.estimator = ESTIMATORS[config.estimator]
         self.stream = new_stream(config)

@@ -114,13 +114,13 @@ def pooled(results: Sequence[RoundResult]) -> list[RoundResult]:
     """
     if distributed.size() == 1:
         return list(results)
-    pooled = []
+    whole = []
     for parts in zip(*distributed.gathered(results), strict=True):
         reward, before, after = (fmean(part[i] for part in parts) for i in (1, 2, 3))
         tags = dict.fromkeys(tag for part in parts for tag in part.extra)
         extra = {tag: fmean(part.extra[tag] for part in parts if tag in part.extra) for tag in tags}
-        pooled.append(RoundResult(parts[0].update, reward, before, after, extra))
-    return pooled
+        whole.append(RoundResult(parts[0].update, reward, before, after, extra))
+    return whole
 
 
 def new_stream(config: Config) -> Stream:

@@ -2,19 +2,18 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
-from reasoning_arena.agents.errors import AgentError
-from reasoning_arena.envs import ArenaError
 from reasoning_arena.envs.files import replacing
+from reasoning_arena.train.command import exit_status
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 
+NEVER_ASKED = "episodes", "minutes", "eval_interval", "seed", "run_dir", "resume"  # every study decides these itself
 Json = dict[str, Any]
 Row = Sequence[object]
 T = TypeVar("T", bound="Study")
@@ -29,16 +28,17 @@ class Study:
     out: Path | None = None
     """A folder for results.json and results.md; nothing is written without it."""
     training: Config = field(default_factory=Config)
-    """How each learner is trained; what the study itself decides is overridden."""
+    """How each learner is trained; what the study itself decides is refused."""
 
     def config(self, **changes: Any) -> Config:
-        """A training run's configuration.
+        """A training run's configuration, with what the study decides.
 
         Raises:
-            TrainingError: the flags set something that the study itself decides.
+            TrainingError: the flags set something that is decided.
         """
-        for name in ("episodes", "minutes", "eval_interval", "run_dir", "resume"):
-            if getattr(self.training, name) is not None:
+        plain = Config()
+        for name in {*changes, *NEVER_ASKED}:
+            if getattr(self.training, name) != getattr(plain, name):
                 raise TrainingError(f"--training.{name.replace('_', '-')} has no place here: the study decides it")
         return dataclasses.replace(self.training, **changes)
 
@@ -78,16 +78,12 @@ def write(study: Study, results: Json, table: str) -> None:
 def command(
     kind: type[T], run: Callable[[T], tuple[Json, str]], prog: str, arguments: Sequence[str] | None = None
 ) -> int:
-    """A study's command: 0 when it is done, 2 when it cannot be done as asked, 130 when it was interrupted."""
-    try:
+    """A study's command: its table is printed, and what it found is written."""
+
+    def study_and_print() -> None:
         study = tyro.cli(kind, prog=prog, args=arguments)
         results, table = run(study)
         write(study, results, table)
-    except (ArenaError, AgentError, TrainingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    print(table)
-    return 0
+        print(table)
+
+    return exit_status(study_and_print)

@@ -1,5 +1,6 @@
 """Every learner, objective and stream, on a tiny model."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def test_per_task_prompts_are_peft_adapters(lm_folder: Path, tmp_path: Path) -> 
 
 
 def peft_answers(
-    lm_folder: Path, adapter: Path, policy: SoftPromptPolicy, questions: tuple[str, ...], **more: Any
+    lm_folder: Path, adapter: Path, policy: SoftPromptPolicy, questions: tuple[str, ...]
 ) -> list[tuple[int, ...]]:
     model = PeftModel.from_pretrained(load_model(str(lm_folder), "cpu", "float32").model, adapter)
     said = []
@@ -251,14 +252,12 @@ def test_mistakes_get_one_line(
     assert said in last
 
 
-def test_a_model_without_layers_to_adapt_is_refused(any_lm: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peft.inject_adapter_in_model", _no_targets)
-    with pytest.raises(AgentError, match=r"adapters: .*target"):
-        new_steering(Config(learner="lora", soft_tokens=2).resolved(), any_lm)
-
-
-def _no_targets(*_: object) -> None:
-    raise ValueError("Please specify `target_modules`")
+def test_a_model_without_layers_to_adapt_is_refused(lm: LoadedModel) -> None:
+    unknown = copy.deepcopy(lm)
+    kind = type(unknown.model.config)
+    unknown.model.config.__class__ = type("Unknown", (kind,), {"model_type": "unheard-of"})  # PEFT has no layers for it
+    with pytest.raises(AgentError, match=r"adapters: .*target_modules"):
+        new_steering(Config(learner="lora", soft_tokens=2).resolved(), unknown)
 
 
 def test_reward_counts_replayed_answers_once_a_question(lm: LoadedModel, lm_folder: Path) -> None:

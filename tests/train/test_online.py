@@ -2,12 +2,7 @@
 
 import dataclasses
 import json
-import os
-import re
-import shutil
-import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +14,7 @@ from reasoning_arena.agents.models import load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import initial_soft_prompt
 from reasoning_arena.envs import ReasoningArenaVectorEnv
-from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
+from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
@@ -33,32 +28,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
 
-def small(folder: Path, **changes: Any) -> Config:
-    settings: dict[str, Any] = {
-        "model": str(folder),
-        "episodes": 16,
-        "batch_size": 4,
-        "eval_interval": 8,
-        "eval_episodes": 10,
-        "soft_tokens": 4,
-        "max_new_tokens": 6,
-        "samples_per_question": 3,
-        "dtype": "float32",
-        "device": "cpu",
-        "quiet": True,
-    }
-    return Config(**(settings | changes))
-
-
 def soft_prompt(run: Path, episode: int = 16) -> torch.Tensor:
     return load_soft_prompt(run / "checkpoints" / f"episode-{episode:06d}").weight.detach()
-
-
-@pytest.fixture(scope="module")
-def run(lm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    train(small(lm_folder, run_dir=folder))
-    return folder
 
 
 def test_a_run_folder_holds_everything(run: Path) -> None:
@@ -91,7 +62,9 @@ def test_tensorboard_holds_the_documented_tags(run: Path) -> None:
 
 
 @pytest.mark.parametrize("loss", ["supervised", "reward"])
-def test_learning_moves_the_soft_prompt_and_nothing_else(lm_folder: Path, tmp_path: Path, loss: str) -> None:
+def test_learning_moves_the_soft_prompt_and_nothing_else(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, loss: str
+) -> None:
     lm = load_model(str(lm_folder), "cpu", "float32")
     before = {name: value.clone() for name, value in lm.model.state_dict().items()}
     with pytest.MonkeyPatch.context() as patch:
@@ -112,14 +85,16 @@ def test_steps_lower_the_loss(lm_folder: Path) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_a_seed_gives_the_same_run_again(run: Path, lm_folder: Path, tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_run_again(
+    small: Callable[..., Config], run: Path, lm_folder: Path, tmp_path: Path
+) -> None:
     train(small(lm_folder, run_dir=tmp_path / "same"))
     train(small(lm_folder, run_dir=tmp_path / "other", seed=1))
     assert torch.equal(soft_prompt(run), soft_prompt(tmp_path / "same"))
     assert not torch.equal(soft_prompt(run), soft_prompt(tmp_path / "other"))
 
 
-def test_foreseeing_answers_changes_nothing(lm_folder: Path) -> None:
+def test_foreseeing_answers_changes_nothing(small: Callable[..., Config], lm_folder: Path) -> None:
     lm, config = load_model(str(lm_folder), "cpu", "float32"), small(lm_folder).resolved()
     outcomes = []
     for foresees in (True, False):
@@ -152,7 +127,7 @@ def _noting(said: list[list[str]], step: Any) -> Any:
 
 @pytest.mark.parametrize("estimator", ["reinforce", "exact"])
 def test_reward_learning_never_looks_at_the_gold_answer(
-    lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimator: str
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimator: str
 ) -> None:
     train(small(lm_folder, loss="reward", run_dir=tmp_path / "clean", estimator=estimator))
     assert not torch.equal(soft_prompt(tmp_path / "clean", 0), soft_prompt(tmp_path / "clean"))
@@ -169,7 +144,7 @@ def test_reward_learning_never_looks_at_the_gold_answer(
     assert torch.equal(soft_prompt(tmp_path / "clean"), soft_prompt(tmp_path / "poisoned"))
 
 
-def test_exact_has_every_candidate_paid(lm_folder: Path) -> None:
+def test_exact_has_every_candidate_paid(small: Callable[..., Config], lm_folder: Path) -> None:
     lm, config = (
         load_model(str(lm_folder), "cpu", "float32"),
         small(lm_folder, loss="reward", tasks=("comparison", "math")),
@@ -191,76 +166,15 @@ def test_exact_has_every_candidate_paid(lm_folder: Path) -> None:
     assert 0 < closed < 4
 
 
-@pytest.mark.parametrize("loss", ["supervised", "reward"])
-def test_a_resumed_run_equals_an_uninterrupted_one(lm_folder: Path, tmp_path: Path, loss: str) -> None:
-    settings: dict[str, Any] = {"loss": loss, "estimator": "reinforce", "eval_interval": 4}
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(small(lm_folder, run_dir=whole, **settings))
-    train(small(lm_folder, run_dir=parts, **settings))
-    for episode in (12, 16):  # the run stopped after eight episodes
-        for file in sorted((parts / "checkpoints" / f"episode-{episode:06d}").iterdir(), reverse=True):
-            file.unlink()
-        (parts / "checkpoints" / f"episode-{episode:06d}").rmdir()
-    assert main(["--resume", str(parts), "--quiet"]) == 0
-    assert torch.equal(soft_prompt(whole), soft_prompt(parts))
-    one, other = (json.loads((folder / "results.json").read_text()) for folder in (whole, parts))
-    assert one["training"] == other["training"]
-    assert one["evaluations"] == other["evaluations"]
-
-
-def test_every_round_is_recorded_under_its_episode(lm_folder: Path, tmp_path: Path) -> None:
+def test_every_round_is_recorded_under_its_episode(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path
+) -> None:
     train(small(lm_folder, run_dir=tmp_path / "run", episodes=80, eval_interval=80))  # rounds wait for one another
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert [one["episode"] for one in results["training"]] == list(range(4, 84, 4))
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
     assert [event.step for event in events.Scalars("train/loss")] == list(range(4, 84, 4))
-
-
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("results.json", {}),
-        ("results.json", {"training": 5, "evaluations": [], "training_seconds": 1}),
-        ("results.json", {"training": [{}], "evaluations": [{}], "training_seconds": 1}),
-        ("config.json", {"lr": "x"}),
-        ("config.json", {"tasks": 5}),
-        ("training_state.pt", {"rounds": "x", "steering": {}, "learner": {}, "learning": []}),
-        ("training_state.pt", {}),
-    ],
-)
-def test_damaged_run_folders_are_refused(
-    run: Path, tmp_path: Path, file: str, content: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(run, tmp_path / "run")
-    if file == "training_state.pt":
-        torch.save(content, tmp_path / "run" / "checkpoints" / "episode-000016" / file)
-    else:
-        (tmp_path / "run" / file).write_text(json.dumps(content))
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    assert main(["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: ")
-    assert all(path.read_bytes() == held for path, held in before.items())
-
-
-def test_a_run_cannot_be_made_shorter(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(run, tmp_path / "run")
-    assert main(["--resume", str(tmp_path / "run"), "--episodes", "8", "--quiet"]) == 2
-    assert "less than the 16" in capsys.readouterr().err
-
-
-def test_a_failed_start_leaves_no_folder(lm_folder: Path, tmp_path: Path) -> None:
-    arguments = ["--model", str(lm_folder), "--run-dir", str(tmp_path / "run"), "--init-from", "/nowhere"]
-    assert main(arguments) == 2
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_run_can_be_made_longer(lm_folder: Path, tmp_path: Path) -> None:
-    train(small(lm_folder, run_dir=tmp_path / "run"))
-    assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 0
-    results = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert [one["episode"] for one in results["training"]] == [4, 8, 12, 16, 20, 24]
 
 
 def test_peft_loads_a_checkpoint_with_the_same_answers(lm_folder: Path, run: Path) -> None:
@@ -281,45 +195,6 @@ def test_peft_loads_a_checkpoint_with_the_same_answers(lm_folder: Path, run: Pat
             eos_token_id=2,
         )
         assert tuple(out[0, ids.shape[1] :].tolist()) == answer.tokens
-
-
-def test_an_interrupted_run_saves_everything(lm_folder: Path, tmp_path: Path) -> None:
-    settings = [
-        f"--{k.replace('_', '-')}={v}"
-        for k, v in dataclasses.asdict(small(lm_folder, episodes=100_000)).items()
-        if v and k not in ("tasks", "chat_template", "quiet")
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "reasoning_arena.train.online",
-        *settings,
-        f"--run-dir={tmp_path / 'run'}",
-        "--eval-interval=50000",
-    ]
-    process = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stderr is not None
-    seen = ""
-    while not re.search(r"learning: .* [1-9]\d*/", seen):
-        seen += process.stderr.read(1)
-        assert process.poll() is None, seen
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
-    rest = process.stderr.read()
-    assert "--resume" in rest
-    assert "Traceback" not in rest
-    process.stderr.close()
-    last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
-    episode = int(last.name.split("-")[1])
-    assert episode > 0
-    assert load_state(last)["rounds"] * 4 == episode
-    assert json.loads((tmp_path / "run" / "results.json").read_text())["training"][-1]["episode"] == episode
 
 
 @pytest.mark.parametrize(
@@ -370,28 +245,7 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"--{field.name.replace('_', '-')}" in text
 
 
-def test_a_finished_run_is_not_written_over(run: Path, lm_folder: Path) -> None:
-    with pytest.raises(TrainingError, match="--resume"):
-        train(small(lm_folder, run_dir=run))
-
-
-@pytest.mark.parametrize("damage", ["adapter_model.safetensors", "training_state.pt"])
-def test_a_damaged_checkpoint_is_named(
-    run: Path, lm_folder: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(run, tmp_path / "run")
-    checkpoint = tmp_path / "run" / "checkpoints" / "episode-000016"
-    file = checkpoint / damage
-    file.write_bytes(file.read_bytes()[:50])
-    if damage == "training_state.pt":
-        arguments = ["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]
-    else:
-        arguments = ["--init-from", str(checkpoint), "--model", str(lm_folder), "--run-dir", str(tmp_path / "new")]
-    assert main(arguments) == 2
-    assert "episode-000016" in capsys.readouterr().err
-
-
-def test_a_loss_that_is_no_number_is_refused(lm_folder: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_is_refused(small: Callable[..., Config], lm_folder: Path, tmp_path: Path) -> None:
     lm = load_model(str(lm_folder), "cpu", "float32")
     lm.model.get_output_embeddings().weight[3, 3] = float("nan")
     with pytest.MonkeyPatch.context() as patch:
@@ -402,21 +256,7 @@ def test_a_loss_that_is_no_number_is_refused(lm_folder: Path, tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["episode-000000"]
 
 
-def test_a_full_disk_leaves_the_last_results(lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train(small(lm_folder, run_dir=tmp_path / "run"))
-    before = (tmp_path / "run" / "results.json").read_text()
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("reasoning_arena.envs.files.os.replace", full)
-        assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 2
-    assert (tmp_path / "run" / "results.json").read_text() == before
-    assert not list((tmp_path / "run").glob(".*.part"))
-
-
-def test_held_out_problems_are_different_and_always_the_same(lm_folder: Path) -> None:
+def test_held_out_problems_are_different_and_always_the_same(small: Callable[..., Config], lm_folder: Path) -> None:
     first, second = (Evaluator(small(lm_folder, eval_episodes=60, seed=seed)) for seed in (0, 1))
     assert first._reset() == second._reset() == first._reset()
     assert len(set(first._reset())) == 60

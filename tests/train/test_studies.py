@@ -16,11 +16,14 @@ from reasoning_arena.train.studies import mean_and_error
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
 
-def flags(folder: Path) -> list[str]:
+FEW = "--training.eval-episodes", "10"
+
+
+def flags(folder: Path, *more: str) -> list[str]:
     return [
         "--training.model", str(folder), "--training.dtype", "float32", "--training.device", "cpu",
-        "--training.soft-tokens", "3", "--training.max-new-tokens", "4", "--training.eval-episodes", "10",
-        "--training.own-tokens", "2", "--training.batch-size", "4", "--seeds", "0", "1",
+        "--training.soft-tokens", "3", "--training.max-new-tokens", "4",
+        "--training.own-tokens", "2", "--training.batch-size", "4", "--seeds", "0", "1", *more,
     ]  # fmt: skip
 
 
@@ -29,15 +32,15 @@ def config(folder: Path, **changes: object) -> Config:
     return Config(**(settings | {"eval_episodes": 10, "batch_size": 4} | changes))  # type: ignore[arg-type]
 
 
-def test_phases_ask_different_questions_and_go_on_from_any_state(lm_folder: Path) -> None:
+def test_streams_ask_different_questions_from_any_state(lm_folder: Path) -> None:
     one, other = (Phases(config(lm_folder, tasks=("math", "grid"))) for _ in range(2))
     begin = one.state
-    one.learn(["math"], 8)
+    one.learn(["math"], 8, stream=0)
     first = one.state
     one.state = begin
-    one.learn(["math"], 8)
+    one.learn(["math"], 8, stream=1)
     assert not torch.equal(first["weight"], one.state["weight"])  # other questions
-    other.learn(["math"], 8)
+    other.learn(["math"], 8, stream=0)
     assert torch.equal(first["weight"], other.state["weight"])
     assert set(one.accuracy()) == {"all", "math", "grid"}
 
@@ -64,7 +67,7 @@ def test_the_interval_is_students() -> None:
 
 def test_continual_learning(lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--phases", "math", "grid", "--episodes", "8", "--out", str(tmp_path / "out")]
-    assert continual.main([*arguments, *flags(lm_folder)]) == 0
+    assert continual.main([*arguments, *flags(lm_folder, *FEW)]) == 0
     assert "per-task" in capsys.readouterr().out
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(results["variants"]) == ["soft-prompt", "soft-prompt+replay", "per-task"]
@@ -72,7 +75,7 @@ def test_continual_learning(lm_folder: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_federated_averaging(lm_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert federated.main(["--clients", "2", "--rounds", "2", "--episodes", "4", *flags(lm_folder)]) == 0
+    assert federated.main(["--clients", "2", "--rounds", "2", "--episodes", "4", *flags(lm_folder, *FEW)]) == 0
     out = capsys.readouterr().out
     assert "federated" in out
     assert "central" in out
@@ -80,7 +83,7 @@ def test_federated_averaging(lm_folder: Path, capsys: pytest.CaptureFixture[str]
 
 def test_meta_learning_saves_a_start(lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--steps", "3", "--episodes", "4", "--adapt", "0", "4", "--save", str(tmp_path / "start")]
-    assert meta.main([*arguments, *flags(lm_folder)]) == 0
+    assert meta.main([*arguments, *flags(lm_folder, *FEW)]) == 0
     assert "meta-learnt start" in capsys.readouterr().out
     lm = load_model(str(lm_folder), "cpu", "float32")
     assert load_soft_prompt(tmp_path / "start", lm).weight.shape == (3, lm.width)
@@ -119,6 +122,9 @@ def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -
         (meta, ["--adapt", "5", "3"], "--adapt"),
         (compare, ["--minutes", "-1"], "--minutes"),
         (federated, ["--training.episodes", "8"], "--training.episodes"),
+        (federated, ["--training.seed", "8"], "--training.seed"),
+        (continual, ["--training.learner", "lora"], "--training.learner"),
+        (compare, ["--training.eval-episodes", "8"], "--training.eval-episodes"),
     ],
 )
 def test_mistakes_get_one_line(

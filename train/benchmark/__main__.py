@@ -24,7 +24,7 @@ from reasoning_arena.train.benchmark.arithmetic import TrainingStep, training_st
 from reasoning_arena.train.benchmark.contestants import CONTESTANTS, in_own_process, measure
 from reasoning_arena.train.benchmark.report import Result, Results, table, to_json
 from reasoning_arena.train.benchmark.settings import Settings
-from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.command import exit_status
 
 
 def benchmark(settings: Settings) -> tuple[Results, TrainingStep | None]:
@@ -79,7 +79,8 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 when everything was measured, 2 when it cannot be done as asked, 130 when it was interrupted."""
-    try:
+
+    def run() -> None:
         settings = tyro.cli(Settings, prog="python -m train.benchmark", args=arguments).resolved()
         device = choose_device(settings.device)
         dtype: Any = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")  # once, for all processes
@@ -90,14 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if settings.json is not None:
             with replacing(settings.json) as part:
                 part.write_text(json.dumps(to_json(settings, where, results, step), indent=2) + "\n")
-    except (ArenaError, AgentError, TrainingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    print(table(settings, where, results, step))
-    return 0
+        print(table(settings, where, results, step))
+
+    return exit_status(run)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,167 @@
+"""A run that is interrupted, damaged, gone on with or begun in the wrong place: nothing is lost, nothing written over."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.online import main, train
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
+
+
+def soft_prompt(run: Path, episode: int = 16) -> torch.Tensor:
+    return load_soft_prompt(run / "checkpoints" / f"episode-{episode:06d}").weight.detach()
+
+
+@pytest.mark.parametrize("loss", ["supervised", "reward"])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, loss: str
+) -> None:
+    settings: dict[str, Any] = {"loss": loss, "estimator": "reinforce", "eval_interval": 4}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(small(lm_folder, run_dir=whole, **settings))
+    train(small(lm_folder, run_dir=parts, **settings))
+    for episode in (12, 16):  # the run stopped after eight episodes
+        for file in sorted((parts / "checkpoints" / f"episode-{episode:06d}").iterdir(), reverse=True):
+            file.unlink()
+        (parts / "checkpoints" / f"episode-{episode:06d}").rmdir()
+    assert main(["--resume", str(parts), "--quiet"]) == 0
+    assert torch.equal(soft_prompt(whole), soft_prompt(parts))
+    one, other = (json.loads((folder / "results.json").read_text()) for folder in (whole, parts))
+    assert one["training"] == other["training"]
+    assert one["evaluations"] == other["evaluations"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("results.json", {}),
+        ("results.json", {"training": 5, "evaluations": [], "training_seconds": 1}),
+        ("results.json", {"training": [{}], "evaluations": [{}], "training_seconds": 1}),
+        ("config.json", {"lr": "x"}),
+        ("config.json", {"tasks": 5}),
+        ("training_state.pt", {"rounds": "x", "steering": {}, "learner": {}, "learning": []}),
+        ("training_state.pt", {}),
+    ],
+)
+def test_damaged_run_folders_are_refused(
+    run: Path, tmp_path: Path, file: str, content: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    if file == "training_state.pt":
+        torch.save(content, tmp_path / "run" / "checkpoints" / "episode-000016" / file)
+    else:
+        (tmp_path / "run" / file).write_text(json.dumps(content))
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert main(["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert all(path.read_bytes() == held for path, held in before.items())
+
+
+def test_a_run_cannot_be_made_shorter(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    assert main(["--resume", str(tmp_path / "run"), "--episodes", "8", "--quiet"]) == 2
+    assert "less than the 16" in capsys.readouterr().err
+
+
+def test_a_failed_start_leaves_no_folder(lm_folder: Path, tmp_path: Path) -> None:
+    arguments = ["--model", str(lm_folder), "--run-dir", str(tmp_path / "run"), "--init-from", "/nowhere"]
+    assert main(arguments) == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_can_be_made_longer(small: Callable[..., Config], lm_folder: Path, tmp_path: Path) -> None:
+    train(small(lm_folder, run_dir=tmp_path / "run"))
+    assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [one["episode"] for one in results["training"]] == [4, 8, 12, 16, 20, 24]
+
+
+def test_an_interrupted_run_saves_everything(small: Callable[..., Config], lm_folder: Path, tmp_path: Path) -> None:
+    settings = [
+        f"--{k.replace('_', '-')}={v}"
+        for k, v in dataclasses.asdict(small(lm_folder, episodes=100_000)).items()
+        if v and k not in ("tasks", "chat_template", "quiet")
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "reasoning_arena.train.online",
+        *settings,
+        f"--run-dir={tmp_path / 'run'}",
+        "--eval-interval=50000",
+    ]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stderr is not None
+    seen = ""
+    while not re.search(r"learning: .* [1-9]\d*/", seen):
+        seen += process.stderr.read(1)
+        assert process.poll() is None, seen
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    rest = process.stderr.read()
+    assert "--resume" in rest
+    assert "Traceback" not in rest
+    process.stderr.close()
+    last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    episode = int(last.name.split("-")[1])
+    assert episode > 0
+    assert load_state(last)["rounds"] * 4 == episode
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["training"][-1]["episode"] == episode
+
+
+def test_a_finished_run_is_not_written_over(small: Callable[..., Config], run: Path, lm_folder: Path) -> None:
+    with pytest.raises(TrainingError, match="--resume"):
+        train(small(lm_folder, run_dir=run))
+
+
+@pytest.mark.parametrize("damage", ["adapter_model.safetensors", "training_state.pt"])
+def test_a_damaged_checkpoint_is_named(
+    run: Path, lm_folder: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoints" / "episode-000016"
+    file = checkpoint / damage
+    file.write_bytes(file.read_bytes()[:50])
+    if damage == "training_state.pt":
+        arguments = ["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]
+    else:
+        arguments = ["--init-from", str(checkpoint), "--model", str(lm_folder), "--run-dir", str(tmp_path / "new")]
+    assert main(arguments) == 2
+    assert "episode-000016" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_last_results(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small(lm_folder, run_dir=tmp_path / "run"))
+    before = (tmp_path / "run" / "results.json").read_text()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reasoning_arena.envs.files.os.replace", full)
+        assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 2
+    assert (tmp_path / "run" / "results.json").read_text() == before
+    assert not list((tmp_path / "run").glob(".*.part"))

@@ -1,0 +1,33 @@
+"""How a command ends: a mistake of the user's is one line, never a traceback."""
+
+import sys
+from collections.abc import Callable
+
+import torch
+from reasoning_arena.agents.errors import AgentError
+from reasoning_arena.envs import ArenaError
+from reasoning_arena.train import distributed
+from reasoning_arena.train.errors import TrainingError
+
+
+def exit_status(run: Callable[[], None]) -> int:
+    """Run a command: 0 when it is done, 2 when it cannot be done as asked, 130 when it was interrupted.
+
+    Args:
+        run: the command; a KeyboardInterrupt with an argument names the run folder in which everything is saved.
+    """
+    which = distributed.process_name()
+    try:
+        run()
+    except (ArenaError, AgentError, TrainingError, OSError) as error:
+        print(f"{which}error: {error}", file=sys.stderr)
+        return 2
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0]
+        print(f"{which}error: out of memory, try a smaller --batch-size ({reason})", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        if not which:
+            print(f"interrupted; go on with --resume {stop.args[0]}" if stop.args else "interrupted", file=sys.stderr)
+        return 130
+    return 0
