@@ -1,5 +1,6 @@
 """A name → a frozen language model and its tokenizer: the embedded model, a Hub id, a local folder, or a GGUF file."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,10 @@ import torch
 from reasoning_arena.agents.embedded import EMBEDDED, embedded_model, gguf_model
 from reasoning_arena.agents.errors import AgentError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+# oneDNN keeps what it compiled for the last 1,024 shapes of products, and every decoded token brings new shapes: a
+# gigabyte in a run of minutes. It reads this before its first product. Recent shapes are all that is met again.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
 PROBES = 10  # matrix products of each kind that are timed
