@@ -20,14 +20,18 @@ def exit_status(run: Callable[[], None]) -> int:
     try:
         run()
     except (ArenaError, AgentError, TrainingError, OSError) as error:
-        print(f"{which}error: {error}", file=sys.stderr)
+        _say(f"{which}error: {error}")
         return 2
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
-        print(f"{which}error: out of memory, try a smaller --batch-size ({reason})", file=sys.stderr)
+        _say(f"{which}error: out of memory, try a smaller --batch-size ({reason})")
         return 2
     except KeyboardInterrupt as stop:
         if not which:
-            print(f"interrupted; go on with --resume {stop.args[0]}" if stop.args else "interrupted", file=sys.stderr)
+            _say(f"interrupted; go on with --resume {stop.args[0]}" if stop.args else "interrupted")
         return 130
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")  # in one piece: print writes twice, and other processes' lines come between
