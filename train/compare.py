@@ -2,12 +2,15 @@
 
 python -m train.compare --minutes 5 --out runs/comparison
 
-Each run has a process of its own, so that its peak memory is its own.
+Each run has a process of its own, so that its peak memory is its own. With ``--out`` a run is kept as soon as it ends:
+a study that was interrupted, or that is given more learners, objectives or seeds, only does what is missing there.
 """
 
+import hashlib
+import json
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -18,7 +21,8 @@ from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.config import Config, LearnerName, LossName
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.online import train
-from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error
+from reasoning_arena.train.records import read_json
+from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error, write
 from tqdm import tqdm
 
 
@@ -40,10 +44,10 @@ def run(study: Comparison) -> tuple[Json, str]:
     """Train the whole grid, one run after another."""
     if not study.learners or not study.objectives or not study.seeds:
         raise TrainingError("--learners, --objectives and --seeds must not be empty")
-    grid = list(product(study.learners, study.objectives, study.seeds))
-    runs: list[Json] = []
+    results: Json = {"minutes": study.minutes, "problems": study.problems, "runs": []}
     with TemporaryDirectory() as scratch:
-        for learner, objective, seed in tqdm(grid, unit="run", disable=None):
+        grid = {}
+        for learner, objective, seed in product(study.learners, study.objectives, study.seeds):
             config = study.config(
                 learner=learner,
                 loss=objective,
@@ -54,14 +58,40 @@ def run(study: Comparison) -> tuple[Json, str]:
                 run_dir=Path(scratch) / f"{learner}-{objective}-{seed}",
                 quiet=True,
             )
-            spawn = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=spawn) as alone:
-                figures = alone.submit(measure, config).result()
-            runs.append({"learner": learner, "objective": objective, "seed": seed, **figures})
-    results: Json = {"minutes": study.minutes, "problems": study.problems, "runs": runs}
+            grid[_fingerprint(config)] = config
+        kept = _kept(study, grid)
+        for settings, config in tqdm(grid.items(), unit="run", disable=None):
+            if settings not in kept:
+                spawn = multiprocessing.get_context("spawn")
+                with ProcessPoolExecutor(1, mp_context=spawn) as alone:
+                    figures = alone.submit(measure, config).result()
+                named = {"learner": config.learner, "objective": config.loss, "seed": config.seed}
+                kept[settings] = named | figures | {"settings": settings}
+            results["runs"] = [kept[one] for one in grid if one in kept]
+            write(study, results, table(study, results))
     if study.out is not None:
         draw(study, results, study.out / "comparison.png")
     return results, table(study, results)
+
+
+def _fingerprint(config: Config) -> str:
+    """Of everything that a run depends on but its folder."""
+    settings = config.resolved().to_json() | {"run_dir": None}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _kept(study: Comparison, grid: Container[str]) -> dict[str, Json]:
+    """The runs that an earlier study left in the same folder, by their settings' fingerprint.
+
+    Raises:
+        TrainingError: they are no part of this study, which would replace them.
+    """
+    if study.out is None or not (study.out / "results.json").exists():
+        return {}
+    past = read_json(study.out / "results.json").get("runs")
+    if not isinstance(past, list) or not all(isinstance(one, dict) and one.get("settings") in grid for one in past):
+        raise TrainingError(f"--out {study.out} holds results that are no part of this study; name another folder")
+    return {one["settings"]: one for one in past}
 
 
 def measure(config: Config) -> Json:
@@ -83,6 +113,8 @@ def table(study: Comparison, results: Json) -> str:
     rows = []
     for learner, objective in product(study.learners, study.objectives):
         cell = runs_of(results, learner, objective)
+        if not cell:  # not yet run
+            continue
         mean, error = mean_and_error([one["final"]["accuracy"] for one in cell])
         rows.append(
             [

@@ -101,6 +101,30 @@ def test_the_comparison_trains_for_equally_long(
     assert (tmp_path / "out" / "comparison.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_comparison_goes_on_where_it_was_interrupted(
+    lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["--minutes", "0.01", "--problems", "10", "--out", str(out), *flags(lm_folder)]
+    some = ["--learners", "soft-prompt", "--objectives"]
+    assert compare.main([*some, "supervised", *arguments]) == 0
+    first = json.loads((out / "results.json").read_text())["runs"]
+
+    monkeypatch.setattr(compare, "draw", interrupted)  # when everything has been run
+    assert compare.main([*some, "supervised", "contrastive", *arguments]) == 130
+    then = json.loads((out / "results.json").read_text())["runs"]
+    assert then[:2] == first  # to the last digit of their times: they are not run again
+    assert [one["objective"] for one in then] == ["supervised"] * 2 + ["contrastive"] * 2
+
+    assert compare.main([*some, "supervised", *arguments]) == 2  # it would drop two of them
+    assert "no part of this study" in capsys.readouterr().err
+    assert json.loads((out / "results.json").read_text())["runs"] == then
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_run_ends_by_the_clock(lm_folder: Path, tmp_path: Path) -> None:
     results = train(config(lm_folder, minutes=0.02, run_dir=tmp_path / "run", quiet=True))
     assert 1.2 <= results["training_seconds"] < 4
