@@ -17,12 +17,13 @@ BATCH = 32  # held-out problems answered together: more would take gigabytes of 
 
 
 class Exchange(NamedTuple):
-    """One held-out question, what was answered, and whether it was right."""
+    """One held-out question, what was answered, what would have been right, and whether it was."""
 
     task: str
     question: str
     answer: str
     gold: str
+    solution: str
     correct: bool
 
 
@@ -106,7 +107,15 @@ class Evaluator:
         told = infos["final_info"]
         exchanges = [
             Exchange(*row)
-            for row in zip(told["task"], questions, answers, told["gold_answer"], told["correct"].tolist(), strict=True)
+            for row in zip(
+                told["task"],
+                questions,
+                answers,
+                told["gold_answer"],
+                told["solution"],
+                told["correct"].tolist(),
+                strict=True,
+            )
         ]
         per_task = {
             task: float(np.mean([one.correct for one in exchanges if one.task == task]))

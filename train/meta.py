@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from reasoning_arena.train.checkpoint import save_checkpoint
 from reasoning_arena.train.errors import TrainingError
-from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.phases import Phases, towards
 from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error
 from tqdm import tqdm
@@ -51,7 +50,7 @@ def run(study: Meta) -> tuple[Json, str]:
     for seed in study.seeds:
         config = study.config(seed=seed)
         one = Phases(dataclasses.replace(config, tasks=(*seen, study.unseen)))
-        target = Evaluator(dataclasses.replace(config, tasks=(study.unseen,)))
+        target = one.evaluator_of(tasks=(study.unseen,))
         plain = one.state
         order = torch.Generator().manual_seed(seed)
         for step in range(study.steps):

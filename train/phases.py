@@ -6,6 +6,7 @@ and in what becomes of what was learnt.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,6 +72,10 @@ class Phases:
             learning.play()
             results += learning.settle(everything=not left)
         return sum(one.accuracy_before for one in results) / len(results)
+
+    def evaluator_of(self, **changes: Any) -> Evaluator:
+        """Held-out problems of another kind, by what is different in the configuration."""
+        return Evaluator(dataclasses.replace(self.config, **changes))
 
     def accuracy(self, evaluator: Evaluator | None = None) -> dict[str, float]:
         """Held-out accuracy by task, under ``"all"`` that on all of them together."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from reasoning_arena.agents.models import load_model
-from reasoning_arena.train import compare, continual, federated, meta
+from reasoning_arena.train import compare, continual, difficulty, federated, meta
 from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import train
@@ -158,3 +158,17 @@ def test_mistakes_get_one_line(
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: ")
     assert said in last
+
+
+def test_difficulty_is_felt(lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--tasks", "math", "lists", "--episodes", "8", "--problems", "6", "--answer-tokens", "5"]
+    settings = flags(lm_folder)
+    at = settings.index("--training.max-new-tokens")  # the study decides it
+    settings[at : at + 2] = []
+    assert difficulty.main([*arguments, "--out", str(tmp_path / "out"), *settings]) == 0
+    assert "· " in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "results.json").read_text())["tasks"]
+    assert list(found) == ["math", "lists"]
+    assert [len(run["nats"]) for run in found["lists"]] == [5, 5]  # difficulties, twice for two seeds
+    # A model that knows nothing gives each token of a solution about the same, and harder problems have longer ones.
+    assert all(run["nats"][4] > run["nats"][0] > 0 for runs in found.values() for run in runs)
