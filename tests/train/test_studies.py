@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from reasoning_arena.agents.models import load_model
-from reasoning_arena.train import compare, continual, difficulty, federated, meta
+from reasoning_arena.train import compare, continual, difficulty, federated, meta, recipe
 from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import train
@@ -105,7 +105,7 @@ def test_a_comparison_goes_on_where_it_was_interrupted(
     lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    arguments = ["--minutes", "0.01", "--problems", "10", "--out", str(out), *flags(lm_folder)]
+    arguments = ["--minutes", "0.01", "--problems", "10", "--out", str(out), *flags(lm_folder), "--seeds", "0"]
     some = ["--learners", "soft-prompt", "--objectives"]
     assert compare.main([*some, "supervised", *arguments]) == 0
     first = json.loads((out / "results.json").read_text())["runs"]
@@ -113,12 +113,25 @@ def test_a_comparison_goes_on_where_it_was_interrupted(
     monkeypatch.setattr(compare, "draw", interrupted)  # when everything has been run
     assert compare.main([*some, "supervised", "contrastive", *arguments]) == 130
     then = json.loads((out / "results.json").read_text())["runs"]
-    assert then[:2] == first  # to the last digit of their times: they are not run again
-    assert [one["objective"] for one in then] == ["supervised"] * 2 + ["contrastive"] * 2
+    assert then[:1] == first  # to the last digit of its time: it is not run again
+    assert [one["objective"] for one in then] == ["supervised", "contrastive"]
 
-    assert compare.main([*some, "supervised", *arguments]) == 2  # it would drop two of them
+    assert compare.main([*some, "supervised", *arguments]) == 2  # it would drop one of them
     assert "no part of this study" in capsys.readouterr().err
     assert json.loads((out / "results.json").read_text())["runs"] == then
+
+
+def test_the_recipe_is_changed_one_flag_at_a_time(
+    lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = ["--changes", 'init-text "Answer with the final answer only." --soft-tokens 5']
+    arguments = [*changes, "--minutes", "0.01", "--problems", "10", "--out", str(tmp_path)]
+    assert recipe.main([*arguments, *flags(lm_folder), "--seeds", "0"]) == 0
+    assert 'only." --soft-tokens 5` |' in capsys.readouterr().out
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["split"] == "validation"
+    width = results["runs"][0]["parameters"] // 3
+    assert [one["parameters"] for one in results["runs"]] == [3 * width, 5 * width]
 
 
 def interrupted(*_: object) -> None:

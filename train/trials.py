@@ -1,0 +1,97 @@
+"""Studies of whole training runs that take equally long: which runs, and what is kept of each as soon as it ends.
+
+Each run has a process of its own, so that its peak memory is its own. With ``--out`` a run is kept as soon as it ends:
+a study that was interrupted, or that is given more to do, only does what is missing there.
+"""
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Container, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.online import train
+from reasoning_arena.train.records import read_json
+from reasoning_arena.train.studies import Json, Study, mean_and_error
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class EquallyLong(Study):
+    """Flags of studies whose runs take equally long."""
+
+    minutes: float = 5.0
+    """Of training, without evaluations, for each run."""
+    problems: int = 400
+    """Held-out problems."""
+
+    def config(self, **changes: Any) -> Config:
+        """A training run's configuration, with what the study decides."""
+        never = 10**9  # it is evaluated at its beginning and at its end
+        decided = {"minutes": self.minutes, "eval_episodes": self.problems, "eval_interval": never, "quiet": True}
+        return super().config(**decided | changes)
+
+
+class Trial(NamedTuple):
+    """One run: what its figures are kept under, seed included, and how it is configured."""
+
+    name: dict[str, Any]
+    config: Config
+
+
+def trials(out: Path | None, wanted: Sequence[Trial]) -> Iterator[list[Json]]:
+    """Run what is missing; after each run, the figures of all that there are, in the order in which they are wanted.
+
+    Args:
+        out: the study's folder.
+        wanted: the runs.
+
+    Raises:
+        TrainingError: nothing is wanted, or the folder holds results that are no part of it.
+    """
+    if not wanted:
+        raise TrainingError("there is nothing to run: a list of seeds or of what to train is empty")
+    grid = {_fingerprint(trial.config): trial for trial in wanted}
+    kept = _kept(out, grid)
+    for settings, trial in tqdm(grid.items(), unit="run", disable=None):
+        if settings not in kept:
+            spawn = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(1, mp_context=spawn) as alone:
+                kept[settings] = trial.name | alone.submit(_measure, trial.config).result() | {"settings": settings}
+        yield [kept[one] for one in grid if one in kept]
+
+
+def _measure(config: Config) -> Json:
+    """Train once; called in a process of its own."""
+    with TemporaryDirectory() as scratch:
+        results = train(dataclasses.replace(config, run_dir=Path(scratch) / "run"))
+    wanted = "initial", "final", "training_seconds", "episodes_per_second", "parameters", "peak_memory"
+    return {name: results[name] for name in wanted} | {"episodes": results["training"][-1]["episode"]}
+
+
+def _fingerprint(config: Config) -> str:
+    """Of everything that a run depends on."""
+    return hashlib.sha256(json.dumps(config.resolved().to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _kept(out: Path | None, grid: Container[str]) -> dict[str, Json]:
+    """The runs that an earlier study left in the same folder, by their settings' fingerprint."""
+    if out is None or not (out / "results.json").exists():
+        return {}
+    past = read_json(out / "results.json").get("runs")
+    if not isinstance(past, list) or not all(isinstance(one, dict) and one.get("settings") in grid for one in past):
+        raise TrainingError(f"--out {out} holds results that are no part of this study; name another folder")
+    return {one["settings"]: one for one in past}
+
+
+def share_and_error(shares: Sequence[float]) -> str:
+    """Their mean and its 95% confidence interval, as percentages."""
+    mean, error = mean_and_error(shares)
+    return f"{mean:.1%} ± {error:.1%}" if len(shares) > 1 else f"{mean:.1%}"
