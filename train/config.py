@@ -165,7 +165,7 @@ class Config:
     resume: Path | None = None
     """A run folder to go on from; --episodes may be raised, everything else stays as it was."""
     quiet: bool = field(default=False)
-    """No progress bar."""
+    """No progress bar, nothing said before the end."""
 
     def check(self) -> None:
         """Refuse what is not allowed.

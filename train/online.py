@@ -34,14 +34,14 @@ def train(config: Config) -> Json:
     """
     run = Run(config)
     config, lm = run.config, run.policy.lm
-    if distributed.is_first():
+    silent = config.quiet or not distributed.is_first()
+    if not silent:
         print(
             f"{config.loss} learning of {run.policy.soft_prompt.size:,} numbers on {lm.name} "
             f"({lm.device}, {str(lm.dtype).removeprefix('torch.')}) → {run.folder}",
             file=sys.stderr,
         )
     total = None if config.episodes == ENDLESS else run.rounds * run.batch
-    silent = config.quiet or not distributed.is_first()
     bar = tqdm(total=total, initial=run.episode, unit="episode", disable=silent, dynamic_ncols=True)
     with bar, interrupts() as received:
         bar.set_description("first evaluation" if not run.records.evaluations else "learning")
