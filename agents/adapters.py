@@ -4,6 +4,7 @@ The soft prompt stands in front as for every other learner; it may learn along, 
 """
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 
 import torch
 from reasoning_arena.agents.errors import AgentError
@@ -11,6 +12,16 @@ from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.steering import Soft, Steering, prompt_tuning_export
 from torch import Tensor, nn
+
+
+def require_peft() -> None:
+    """Say so where PEFT is not installed.
+
+    Raises:
+        AgentError: it is not.
+    """
+    if find_spec("peft") is None:
+        raise AgentError("low-rank adapters need PEFT: pip install 'reasoning-arena[lora]'")
 
 
 class LowRankAdapters(Steering):
@@ -32,10 +43,9 @@ class LowRankAdapters(Steering):
 
     def __init__(self, lm: LoadedModel, weight: Tensor, rank: int, *, prompt_learns: bool, seed: int) -> None:
         super().__init__()
-        try:
-            from peft import LoraConfig, inject_adapter_in_model
-        except ImportError as error:
-            raise AgentError("low-rank adapters need PEFT: pip install 'reasoning-arena[lora]'") from error
+        require_peft()
+        from peft import LoraConfig, inject_adapter_in_model
+
         self.weight = nn.Parameter(weight.detach().float().clone(), requires_grad=prompt_learns)
         self._config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, task_type="CAUSAL_LM")
         with torch.random.fork_rng(devices=[]):

@@ -10,7 +10,7 @@ from reasoning_arena.agents.models import LoadedModel
 
 PLAIN = "{question}\nAnswer:"
 PLAIN_END = "\n\n"
-_PROBE = "\x1fquestion\x1f"
+_PROBE = "<probe>"  # nothing that a template would strip
 
 
 class Encoder:

@@ -142,6 +142,11 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if best[torch.bfloat16] < 0.8 * best[torch.float32] else torch.float32
 
 
+def dtype_name(dtype: torch.dtype) -> DtypeName:
+    """What that dtype is called here."""
+    return "bfloat16" if dtype == torch.bfloat16 else "float32"
+
+
 def _product_seconds(dtype: torch.dtype, device: torch.device) -> float:
     """The time of a matrix product like those of a small model's training step."""
     a, b = torch.ones(256, 576, dtype=dtype, device=device), torch.ones(576, 1536, dtype=dtype, device=device)

@@ -7,7 +7,7 @@ import torch
 from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.language_model import LanguageModel, Scored
 from reasoning_arena.agents.models import LoadedModel
-from reasoning_arena.agents.steering import Soft, Steering
+from reasoning_arena.agents.steering import Steering
 from torch import Tensor
 
 
@@ -56,7 +56,6 @@ class SoftPromptPolicy:
         *,
         temperatures: Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | None = None,
-        soft_prompt: Soft | None = None,
     ) -> list[Answer]:
         """Answer every question once at each of its temperatures; the answers to one question come next to each other.
 
@@ -65,13 +64,12 @@ class SoftPromptPolicy:
             tasks: of which task each one is, for a steering that needs to know.
             temperatures: for each question, 0 for greedily; by default every question is answered once and greedily.
             generator: on the model's device; None draws from torch's own.
-            soft_prompt: another one, ``[P, D]`` or one a question, ``[B, P, D]``.
         """
         if not observations:
             return []
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         with torch.no_grad():
-            soft = self.soft_prompt(prompts, tasks) if soft_prompt is None else soft_prompt
+            soft = self.soft_prompt(prompts, tasks)
         completions = self.language_model.generate(
             soft,
             prompts,

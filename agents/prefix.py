@@ -60,7 +60,7 @@ class Head(NamedTuple):
 
 
 class KeptHead(NamedTuple):
-    """The last head, without gradients, and what it was made from."""
+    """The last head, without gradients, and a copy of what it was made from, which learns in place."""
 
     soft: Tensor
     common: list[int]
@@ -107,7 +107,7 @@ class Prefixes:
         backbone.forward(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=soft.device), cache)
         head = Head(cache.own, detached(cache.own), len(common), columns)
         if self.keeps:
-            self._kept = KeptHead(soft.detach(), common, head._replace(keys_values=head.kept))
+            self._kept = KeptHead(soft.detach().clone(), common, head._replace(keys_values=head.kept))
         return head
 
     def begin(

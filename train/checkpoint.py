@@ -1,11 +1,11 @@
 """A checkpoint: a PEFT adapter that anybody can load, and beside it what a resumed run needs.
 
-A folder is written under another name and moved into place whole, so a checkpoint is either complete or not there.
+A folder is written under another name and moved into place whole, so a checkpoint is either complete or not there; one
+that was there before is moved aside first.
 """
 
 import json
 import pickle
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def save_checkpoint(folder: Path, steering: Steering, lm: LoadedModel, state: di
                 (whole / name / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2))
             torch.save(state, whole / STATE)
             if folder.exists():
-                shutil.rmtree(folder)
+                folder.replace(Path(scratch) / "old")
             whole.replace(folder)
     except (
         OSError,
@@ -101,7 +101,7 @@ def latest_checkpoint(run_folder: Path) -> Path:
     Raises:
         TrainingError: there is none.
     """
-    found = sorted((run_folder / "checkpoints").glob("episode-*"))
+    found = sorted((run_folder / "checkpoints").glob("episode-*"), key=lambda path: (len(path.name), path.name))
     if not found:
         raise TrainingError(f"there is no checkpoint in {run_folder}; give --resume a run folder that holds one")
     return found[-1]

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName
 from reasoning_arena.agents.soft_prompt import SoftPromptInit
@@ -51,6 +51,7 @@ Answer: 7 + 5 = 12
 Answer: 81, 84, 87, 90, 93
 
 """
+ADAPTED: tuple[LearnerName, ...] = "lora", "hybrid"  # learners that change the model itself
 ENDLESS = 10_000_000  # episodes of a run that ends by the clock
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
@@ -146,7 +147,7 @@ class Config:
     samples_per_question: int = 8
     """Answers to each question, for --loss reward."""
     kl: float = 0.0
-    """What an answer is charged for each nat by which it is likelier than without a prompt, for --loss reward."""
+    """What sampled answers are charged for each nat by which they are likelier than unprompted (--loss reward)."""
     temperature: float = 0.8
     """At which those answers are sampled."""
     max_new_tokens: int | None = None
@@ -176,6 +177,8 @@ class Config:
         """
         if self.loss not in DEFAULTS:
             raise TrainingError(f"--loss {self.loss!r} is not allowed; give {', '.join(DEFAULTS)}")
+        if self.learner not in get_args(LearnerName):
+            raise TrainingError(f"--learner {self.learner!r} is not allowed; give {', '.join(get_args(LearnerName))}")
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
         for name in (
             "episodes",
@@ -202,11 +205,13 @@ class Config:
                 raise TrainingError(f"--{name} {value} is not allowed; give 0 or more")
         if self.seed < 0:
             raise TrainingError(f"--seed {self.seed} is not allowed; give an integer of at least 0")
-        least = ESTIMATORS[self.estimator].least_samples
+        if self.kl and self.learner in ADAPTED:
+            raise TrainingError(f"--kl is not allowed with --learner {self.learner}, which changes the model itself")
+        least = max(ESTIMATORS[self.estimator].least_samples, 2 if self.kl else 1)  # kl is charged relative to a group
         if self.loss == "reward" and self.samples_per_question < least:
             raise TrainingError(
-                f"--samples-per-question {self.samples_per_question} is not allowed with --estimator {self.estimator}; "
-                f"give at least {least}"
+                f"--samples-per-question {self.samples_per_question} is not allowed with --estimator {self.estimator}"
+                f"{' and --kl' if self.kl else ''}; give at least {least}"
             )
 
     def resolved(self) -> "Config":
@@ -221,7 +226,8 @@ class Config:
         missing = {name: value for name, value in DEFAULTS[self.loss].items() if getattr(self, name) is None}
         if "lr" in missing and self.batch_size is not None:  # fewer questions, a noisier gradient
             missing["lr"] *= min(1.0, math.sqrt(self.batch_size / DEFAULTS[self.loss]["batch_size"]))
-        return dataclasses.replace(self, **missing)
+        start = self.init_from and self.init_from.absolute()  # a run may be gone on with from elsewhere
+        return dataclasses.replace(self, **missing, init_from=start)
 
     def to_json(self) -> dict[str, Any]:
         """All fields in JSON's types."""

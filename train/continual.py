@@ -6,16 +6,20 @@ After every phase accuracy is measured on all tasks. Forgetting is how far a tas
 transfer is what the tasks not met yet have gained. Every learner goes through the same phases with the same questions.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from reasoning_arena.train.config import Config, LearnerName
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.phases import Phases
 from reasoning_arena.train.stream import Replay
-from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error
+from reasoning_arena.train.studies import Json, Study, command, markdown, share_and_error, write
 from tqdm import tqdm
+
+REPLAYED = "+replay"
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,13 @@ def run(study: Continual) -> tuple[Json, str]:
         raise TrainingError("--phases, --episodes and --replay must not be empty or less than 1")
     tasks = tuple(dict.fromkeys(study.phases))
     results: Json = {"phases": list(study.phases), "variants": {}}
+    configs = {variant: config_of(study, variant, tasks) for variant in study.variants}
     bar = tqdm(total=len(study.variants) * len(study.seeds) * len(study.phases), unit="phase", disable=None)
-    for variant in study.variants:
+    for variant, config in configs.items():
         runs = []
         for seed in study.seeds:
-            learner, _, extra = variant.partition("+")
-            if extra not in ("", "replay"):
-                raise TrainingError(f"variant {variant!r} is not known; give a learner, or one with +replay")
-            one = Phases(study.config(tasks=tasks, learner=learner, seed=seed, loss="supervised"))
-            replay = Replay(1000, study.replay, seed) if extra else None
+            one = Phases(dataclasses.replace(config, seed=seed))
+            replay = Replay(config.replay_capacity, study.replay, seed) if REPLAYED in variant else None
             curve = [one.accuracy()]
             for phase, task in enumerate(study.phases):
                 bar.set_description(f"{variant}, seed {seed}, {task}")
@@ -55,22 +57,37 @@ def run(study: Continual) -> tuple[Json, str]:
                 bar.update()
             runs.append({"seed": seed, "accuracy": curve, **figures(study.phases, curve)})
         results["variants"][variant] = runs
+        write(study, results, table(study, results))
     bar.close()
     return results, table(study, results)
+
+
+def config_of(study: Continual, variant: str, tasks: tuple[str, ...]) -> Config:
+    """How a variant is trained.
+
+    Raises:
+        TrainingError: there is no such variant.
+    """
+    learner, _, rest = variant.partition(REPLAYED)
+    if rest or learner not in get_args(LearnerName):
+        raise TrainingError(f"variant {variant!r} is not known; give a learner, or one with {REPLAYED}")
+    return study.config(tasks=tasks, learner=learner, loss="supervised")
 
 
 def figures(phases: Sequence[str], curve: Sequence[dict[str, float]]) -> dict[str, Any]:
     """Forgetting and transfer, from the accuracies by task before the first phase and after each one.
 
     Forgetting is the mean, over tasks and over the phases of other tasks after a task's first, of what it lost since
-    its best moment. Transfer is the mean gain of tasks that had not been met, since the beginning.
+    the best of its earlier measurements from that first phase on; it is negative where other tasks help. Transfer is
+    the mean gain of tasks that had not been met, since the beginning.
     """
     lost, gained = [], []
     for after, phase in enumerate(phases, 1):
         for task in dict.fromkeys(phases):
             met = task in phases[:after]
             if met and task != phase:
-                lost.append(max(one[task] for one in curve[: after + 1]) - curve[after][task])
+                first = phases.index(task) + 1
+                lost.append(max(one[task] for one in curve[first:after]) - curve[after][task])
             elif not met:
                 gained.append(curve[after][task] - curve[0][task])
     return {
@@ -84,11 +101,11 @@ def table(study: Continual, results: Json) -> str:
     head = ["learner", "start", *(f"{i}. {task}" for i, task in enumerate(study.phases, 1)), "forgetting", "transfer"]
     rows = []
     for variant, runs in results["variants"].items():
-        shares = [mean_and_error([run["accuracy"][i]["all"] for run in runs])[0] for i in range(len(study.phases) + 1)]
+        shares = [share_and_error([run["accuracy"][i]["all"] for run in runs]) for i in range(len(study.phases) + 1)]
         kinds = []
         for name in ("forgetting", "transfer"):
             known = [run[name] for run in runs if run[name] is not None]
-            kinds.append(mean_and_error(known)[0] if known else "–")
+            kinds.append(share_and_error(known) if known else "–")
         rows.append([variant, *shares, *kinds])
     return markdown(head, rows)
 

@@ -15,7 +15,7 @@ from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import BATCH, Exchange
 from reasoning_arena.train.phases import Phases
-from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error
+from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error, write
 from tqdm import tqdm
 
 
@@ -31,8 +31,6 @@ class Difficulty(Study):
     """Held-out problems of each difficulty."""
     answer_tokens: int = 160
     """The longest answer, in tokens; solutions of hard problems are long."""
-    seeds: tuple[int, ...] = (0,)
-    """Everything is done once with each of them."""
 
 
 def run(study: Difficulty) -> tuple[Json, str]:
@@ -44,7 +42,7 @@ def run(study: Difficulty) -> tuple[Json, str]:
     bar = tqdm(total=len(study.tasks) * len(study.seeds), unit="task", disable=None)
     for seed in study.seeds:
         config = study.config(
-            tasks=study.tasks, seed=seed, eval_episodes=study.problems, max_new_tokens=study.answer_tokens
+            tasks=study.tasks, difficulty=1, seed=seed, eval_episodes=study.problems, max_new_tokens=study.answer_tokens
         )
         one = Phases(config)
         start = one.state
@@ -61,6 +59,7 @@ def run(study: Difficulty) -> tuple[Json, str]:
                 }
             )
             bar.update()
+        write(study, results, table(results))
     bar.close()
     return results, table(results)
 

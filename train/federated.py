@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.phases import Phases, mean_state
-from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error
+from reasoning_arena.train.studies import Json, Study, command, markdown, share_and_error, write
 from tqdm import tqdm
+
+WAYS = "federated", "central"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,15 @@ def run(study: Federated) -> tuple[Json, str]:
         )
     if study.rounds < 1 or study.episodes < 1:
         raise TrainingError("--rounds and --episodes must be at least 1")
+    config = study.config().resolved()
+    assert config.batch_size is not None
+    if study.episodes % config.batch_size:
+        raise TrainingError(
+            f"--episodes {study.episodes} is no multiple of the {config.batch_size} questions of a batch; clients "
+            "would learn from more of them than one learner of all does"
+        )
+    if len(tasks) % study.clients:
+        raise TrainingError(f"{len(tasks)} tasks cannot be dealt out evenly to {study.clients} clients")
     dealt = [tasks[client :: study.clients] for client in range(study.clients)]
     results: Json = {"clients": [list(some) for some in dealt], "runs": []}
     bar = tqdm(total=len(study.seeds) * study.rounds * 2, unit="round", disable=None)
@@ -59,13 +70,17 @@ def run(study: Federated) -> tuple[Json, str]:
             central.append(one.accuracy())
             bar.update()
         results["runs"].append({"seed": seed, "federated": averaged, "central": central})
+        write(study, results, table(results))
     bar.close()
-    head = ["", *(f"round {i}" for i in range(study.rounds + 1))]
-    rows = [
-        [way, *(mean_and_error([one[way][i]["all"] for one in results["runs"]])[0] for i in range(study.rounds + 1))]
-        for way in ("federated", "central")
-    ]
-    return results, markdown(head, rows)
+    return results, table(results)
+
+
+def table(results: Json) -> str:
+    """Mean accuracy after each round."""
+    runs = results["runs"]
+    rounds = range(len(runs[0]["central"]))
+    rows = [[way, *(share_and_error([one[way][i]["all"] for one in runs]) for i in rounds)] for way in WAYS]
+    return markdown(["", *(f"round {i}" for i in rounds)], rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

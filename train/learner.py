@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+from reasoning_arena.agents.models import dtype_name
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import embedding_rms
 from reasoning_arena.train import distributed
@@ -78,7 +79,7 @@ class Learner:
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             lm = self.policy.lm
             raise TrainingError(
-                f"the loss of model {lm.name!r} in {str(lm.dtype).removeprefix('torch.')} is {loss.item()} and its "
+                f"the loss of model {lm.name!r} in {dtype_name(lm.dtype)} is {loss.item()} and its "
                 f"gradient's norm {norm.item()}; try --dtype float32 or a lower --lr. Nothing was saved over"
             )
         self.optimizer.step()
@@ -87,13 +88,17 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs of the optimiser."""
-        return {"optimizer": self.optimizer.state_dict(), "updates": self.schedule.last_epoch}
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "updates": self.schedule.last_epoch,
+            "progress": self.progress,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state, on this learner's own schedule."""
         rates = [group["initial_lr"] for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.last_epoch = state["updates"]
+        self.schedule.last_epoch, self.progress = state["updates"], state["progress"]
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["initial_lr"] = rate
             group["lr"] = rate * self.schedule.lr_lambdas[0](state["updates"])

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from reasoning_arena.train.checkpoint import save_checkpoint
+from reasoning_arena.train.checkpoint import STATE, save_checkpoint
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.phases import Phases, towards
-from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error
+from reasoning_arena.train.studies import Json, Study, command, markdown, share_and_error, write
 from tqdm import tqdm
+
+STARTS = "plain start", "meta-learnt start"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Meta(Study):
     adapt: tuple[int, ...] = (0, 16, 32, 64)
     """After so many questions of the unseen task its accuracy is measured."""
     save: Path | None = None
-    """A checkpoint folder for the last seed's start; --init-from takes it."""
+    """A checkpoint folder for the last seed's start; with the plain soft prompt, --init-from takes it."""
 
 
 def run(study: Meta) -> tuple[Json, str]:
@@ -45,6 +47,11 @@ def run(study: Meta) -> tuple[Json, str]:
         raise TrainingError("meta-learning needs another task than --unseen, steps, episodes, and a share up to 1")
     if sorted(set(study.adapt)) != list(study.adapt) or study.adapt[:1] < (0,):
         raise TrainingError("--adapt must be rising numbers of at least 0")
+    batch = study.config().resolved().batch_size or 1
+    if any(episodes % batch for episodes in (study.episodes, *study.adapt)):
+        raise TrainingError(f"--episodes and --adapt must be multiples of the {batch} questions of a batch")
+    if study.save is not None and study.save.exists() and not (study.save / STATE).exists():
+        raise TrainingError(f"--save {study.save} is there, and no checkpoint; name another folder")
     results: Json = {"unseen": study.unseen, "seen": list(seen), "runs": []}
     bar = tqdm(total=len(study.seeds) * study.steps, unit="task", disable=None)
     for seed in study.seeds:
@@ -62,22 +69,26 @@ def run(study: Meta) -> tuple[Json, str]:
         if study.save is not None:
             save_checkpoint(study.save, one.policy.soft_prompt, one.lm, {})
         row: Json = {"seed": seed}
-        for name, begin in (("plain start", plain), ("meta-learnt start", learnt)):
-            one.state = begin
-            row[name], done = [], 0
-            for i, episodes in enumerate(study.adapt):
-                if episodes > done:  # both starts meet the same questions
-                    one.learn([study.unseen], episodes - done, study.steps + i)
+        for name, begin in zip(STARTS, (plain, learnt), strict=True):
+            row[name] = []
+            for episodes in study.adapt:  # each time from the start, with a schedule of its own
+                one.state = begin
+                if episodes:
+                    one.learn([study.unseen], episodes, study.steps)  # both starts meet the same questions
                 row[name].append(one.accuracy(target)["all"])
-                done = episodes
         results["runs"].append(row)
+        write(study, results, table(study, results))
     bar.close()
-    head = [f"{study.unseen} after", *(f"{n} episodes" for n in study.adapt)]
+    return results, table(study, results)
+
+
+def table(study: Meta, results: Json) -> str:
+    """Mean accuracy on the unseen task from both starts."""
     rows = [
-        [name, *(mean_and_error([one[name][i] for one in results["runs"]])[0] for i in range(len(study.adapt)))]
-        for name in ("plain start", "meta-learnt start")
+        [name, *(share_and_error([one[name][i] for one in results["runs"]]) for i in range(len(study.adapt)))]
+        for name in STARTS
     ]
-    return results, markdown(head, rows)
+    return markdown([f"{study.unseen} after", *(f"{n} episodes" for n in study.adapt)], rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -38,7 +38,7 @@ def train(config: Config) -> Json:
     if not silent:
         print(
             f"{config.loss} learning of {run.policy.soft_prompt.size:,} numbers on {lm.name} "
-            f"({lm.device}, {str(lm.dtype).removeprefix('torch.')}) → {run.folder}",
+            f"({lm.device}, {config.dtype}) → {run.folder}",
             file=sys.stderr,
         )
     total = None if config.episodes == ENDLESS else run.rounds * run.batch

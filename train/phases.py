@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from reasoning_arena.agents.models import load_model
 from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
 from reasoning_arena.train.run import ROUNDS, new_policy
@@ -37,6 +38,9 @@ class Phases:
         self.lm = load_model(config.model, config.device, config.dtype)
         self.policy = new_policy(config, self.lm)
         self.evaluator = Evaluator(config)
+        unasked = set(config.tasks) - set(self.evaluator.tasks)
+        if unasked:
+            raise TrainingError(f"no held-out problem is of {', '.join(sorted(unasked))}; evaluate on more of them")
 
     @property
     def state(self) -> State:
@@ -47,7 +51,7 @@ class Phases:
     def state(self, state: State) -> None:
         self.policy.soft_prompt.load_state_dict(state)
 
-    def learn(self, tasks: Sequence[str], episodes: int, stream: int, replay: Replay | None = None) -> float:
+    def learn(self, tasks: Sequence[str], episodes: int, stream: int, replay: Replay | None = None) -> None:
         """Learn from a stream of questions, with an optimiser that begins anew.
 
         Args:
@@ -55,9 +59,6 @@ class Phases:
             episodes: how many questions; the last batch is a whole one.
             stream: which stream; the same one asks the same questions again.
             replay: what is gone over again, from phase to phase.
-
-        Returns:
-            the mean share of right answers before each update.
         """
         seed = int(np.random.SeedSequence([self.config.seed, stream]).generate_state(1)[0])
         config = dataclasses.replace(self.config, tasks=tuple(tasks), seed=seed)
@@ -67,11 +68,9 @@ class Phases:
         learning = ROUNDS[config.loss](config, self.policy, Learner(self.policy, config.lr, rounds))
         if replay is not None:
             learning.stream.replay = replay
-        results = []
         for left in reversed(range(rounds)):
             learning.play()
-            results += learning.settle(everything=not left)
-        return sum(one.accuracy_before for one in results) / len(results)
+            learning.settle(everything=not left)
 
     def evaluator_of(self, **changes: Any) -> Evaluator:
         """Held-out problems of another kind, by what is different in the configuration."""

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 
 import tyro
 from reasoning_arena.train.config import Config
-from reasoning_arena.train.studies import Json, command, markdown, mean_and_error, write
-from reasoning_arena.train.trials import EquallyLong, Trial, share_and_error, trials
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.studies import Json, command, markdown, mean_and_error, share_and_error, write
+from reasoning_arena.train.trials import EquallyLong, Trial, trials
 
+# What a change must leave alone, for runs to be compared.
+THE_SAME = "tasks", "difficulty", "episodes", "minutes", "eval_episodes", "eval_split", "seed", "run_dir", "resume"
 INSTRUCTION = 'init-text "Answer with the final answer only."'
 
 
@@ -38,10 +41,6 @@ class Recipe(EquallyLong):
         "adaptive",
     )
     """Flags of train.online, each of which is one run: without the first two dashes."""
-    minutes: float = 2.0
-    """Of training, without evaluations, for each run."""
-    seeds: tuple[int, ...] = (0,)
-    """Everything is done once with each of them."""
     training: Config = field(default_factory=lambda: Config(eval_split="validation"))
     """The recipe that is changed."""
 
@@ -60,9 +59,20 @@ def run(study: Recipe) -> tuple[Json, str]:
 
 
 def changed(config: Config, change: str) -> Config:
-    """A configuration with what these flags change."""
-    arguments = shlex.split(f"--{change}") if change else []
-    return tyro.cli(Config, prog="--changes", args=arguments, default=config)
+    """A configuration with what these flags change.
+
+    Raises:
+        TrainingError: they cannot be read, or change what runs that are compared have in common.
+    """
+    try:
+        arguments = shlex.split(f"--{change}") if change else []
+    except ValueError as error:
+        raise TrainingError(f"--changes {change!r} cannot be read: {error}") from error
+    new = tyro.cli(Config, prog="--changes", args=arguments, default=config)
+    for name in THE_SAME:
+        if getattr(new, name) != getattr(config, name):
+            raise TrainingError(f"--changes {change!r} is not allowed: {name} is the same for all that is compared")
+    return new
 
 
 def table(results: Json) -> str:

@@ -1,6 +1,7 @@
 """What a run leaves behind: config.json, TensorBoard events, results.json, learning_curves.png."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
@@ -30,7 +31,8 @@ def new_run_folder(config: Config) -> Path:
     folder = config.run_dir
     if folder is None:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        folder = Path("runs") / f"{stamp}-{config.loss}-{Path(config.model).name}-seed{config.seed}"
+        kind = f"{config.loss}-{Path(config.model).name}-seed{config.seed}"
+        folder = Path("runs") / f"{stamp}-{kind}-{os.getpid()}"  # others may start within the same second
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TrainingError(f"--run-dir {folder} is not empty; name a new folder, or go on with --resume {folder}")
     return folder

@@ -7,7 +7,6 @@ import torch
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
-from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.estimators import ESTIMATORS, exact
 from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import weighted_completions
@@ -47,14 +46,9 @@ class RewardRound:
 
     The answers are the policy's own samples; with the estimator ``exact``, a question that says which answers it allows
     gets each of those instead. A third environment with the same seeds asks every question once for each answer.
-
-    Raises:
-        TrainingError: a charge for straying from the model, of a policy that changes the model itself.
     """
 
     def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
-        if config.kl and policy.soft_prompt.changes_model:
-            raise TrainingError(f"--kl is not allowed with --learner {config.learner}, which changes the model itself")
         self.config, self.policy, self.learner = config, policy, learner
         self.estimator = ESTIMATORS[config.estimator]
         self.stream = new_stream(config)
@@ -139,7 +133,7 @@ class RewardRound:
     ) -> tuple[Update | None, dict[str, float]]:
         """One step on the answers that carry a weight, or none where none does, and figures by TensorBoard tag."""
         size, pull = self.config.samples_per_question, self.config.kl
-        weights = self.estimator.weights(rewards)  # (B, G)
+        weights = self.estimator.weights(rewards).clone()  # (B, G)
         enumerated = torch.tensor([group.enumerated for group in groups])
         weights[enumerated] = (rewards[enumerated] > 0).float()  # of those, only what was paid can carry a weight
         wanted = (weights != 0) | (~enumerated[:, None] & (pull > 0))

@@ -124,8 +124,9 @@ def pooled(results: Sequence[RoundResult]) -> list[RoundResult]:
 
 
 def new_stream(config: Config) -> Stream:
-    """What a run's questions are like, and what is gone over again."""
-    replay = Replay(config.replay_capacity, config.replay, config.seed + (distributed.rank() << 32))
+    """What a run's questions are like, and this process's share of what is gone over again."""
+    mine = distributed.share(config.replay)
+    replay = Replay(config.replay_capacity, mine.stop - mine.start, config.seed + (distributed.rank() << 32))
     progression = Progression(config.tasks, config.difficulty if config.curriculum else None)
     return Stream(replay, Emphasis(config.adaptive), progression)
 

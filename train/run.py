@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dtype, load_model
+from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dtype, dtype_name, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
 from reasoning_arena.train.checkpoint import latest_checkpoint, load_state, save_checkpoint
@@ -70,8 +70,9 @@ class Run:
         self.rounds = -(-config.episodes // self.batch)  # the last batch is a whole one
         first = distributed.is_first()
         self.folder = distributed.from_first(folder or (new_run_folder(config) if first else Path()))
-        self.config = config = dataclasses.replace(config, run_dir=self.folder)
-        self.policy = new_policy(config, own_model(config))
+        lm = own_model(config)
+        self.config = config = dataclasses.replace(config, run_dir=self.folder, dtype=dtype_name(lm.dtype))
+        self.policy = new_policy(config, lm)
         self.learner = Learner(self.policy, lr, self.rounds)
         self.learning = ROUNDS[config.loss](config, self.policy, self.learner)
         self.evaluator, self.elsewhere = Evaluator(config), generalisation(config)
@@ -92,6 +93,8 @@ class Run:
             if self.config.minutes is not None:
                 seconds = self.records.seconds + time.perf_counter() - clock
                 self.learner.progress = distributed.from_first(seconds / (60 * self.config.minutes))
+                if self.learner.progress >= 1 and self.episode == self.saved:  # a run gone on with that was over
+                    break
             update = self.learning.play()
             before, self.episode = self.episode, self.episode + self.batch
             over = self.episode == self.rounds * self.batch or (self.learner.progress or 0) >= 1
@@ -162,7 +165,7 @@ def own_model(config: Config) -> LoadedModel:
     """The frozen model of this process; where the dtype is measured, one process decides for all."""
     device = distributed.own_device(config.device)
     dtype = choose_dtype(config.dtype, choose_device(device))
-    return load_model(config.model, device, distributed.from_first(str(dtype).removeprefix("torch.")))
+    return load_model(config.model, device, distributed.from_first(dtype_name(dtype)))
 
 
 def new_policy(config: Config, lm: LoadedModel) -> SoftPromptPolicy:

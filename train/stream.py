@@ -150,6 +150,11 @@ class Stream:
     def __init__(self, replay: Replay, emphasis: Emphasis, progression: Progression) -> None:
         self.replay, self.emphasis, self.progression = replay, emphasis, progression
 
+    @property
+    def follows_success(self) -> bool:
+        """Whether what comes next depends on how the last questions went."""
+        return self.emphasis.active or self.progression.ladder is not None
+
     def note(self, tasks: Sequence[str], right: Sequence[bool]) -> None:
         """Learn how questions went, before anything was learnt from them."""
         self.emphasis.note(tasks, right)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,15 +63,27 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     if n == 1:
         return mean, 0.0
     variance = sum((value - mean) ** 2 for value in values) / (n - 1)
-    quantile = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
-    return mean, quantile.get(n, 2.0) * float((variance / n) ** 0.5)
+    return mean, _quantile(n - 1) * float((variance / n) ** 0.5)
+
+
+def _quantile(freedom: int) -> float:
+    """The 97.5% quantile of Student's t, within 1%: known for few degrees of freedom, then Cornish and Fisher's."""
+    few = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
+    z = 1.95996
+    return few.get(freedom, z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2))
+
+
+def share_and_error(shares: Sequence[float]) -> str:
+    """Their mean, and its 95% confidence interval over the seeds where there are several, as percentages."""
+    mean, error = mean_and_error(shares)
+    return f"{mean:.1%} ± {error:.1%}" if len(shares) > 1 else f"{mean:.1%}"
 
 
 def write(study: Study, results: Json, table: str) -> None:
-    """Put a study's results into its folder, whole or not at all."""
+    """Put a study's results so far into its folder, whole or not at all, and how each learner was trained."""
     if study.out is None:
         return
-    study.out.mkdir(parents=True, exist_ok=True)
+    results = results | {"seeds": study.seeds, "training": study.training.to_json()}
     for name, text in (("results.json", json.dumps(results, indent=1) + "\n"), ("results.md", table + "\n")):
         with replacing(study.out / name) as part:
             part.write_text(text)
@@ -82,8 +96,14 @@ def command(
 
     def study_and_print() -> None:
         study = tyro.cli(kind, prog=prog, args=arguments)
+        if not study.seeds:
+            raise TrainingError("--seeds is empty; give at least one")
+        if study.out is not None:
+            study.out.mkdir(parents=True, exist_ok=True)  # before anything is computed that could not be written
         results, table = run(study)
-        write(study, results, table)
         print(table)
+        write(study, results, table)
 
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, it ends runs in other processes
     return exit_status(study_and_print)

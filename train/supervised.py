@@ -65,7 +65,8 @@ class SupervisedRound:
         return self.last.update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
-        """Decode what has to be decoded, once enough has come together."""
+        """Decode what has to be decoded, once enough has come together, or at once where the stream follows success."""
+        everything = everything or self.stream.follows_success
         if everything:
             self._score_again()
         rows = sum(2 * len(again.completions) for _, again in self.waiting)

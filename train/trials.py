@@ -10,16 +10,19 @@ import json
 import multiprocessing
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from reasoning_arena.train.config import Config
+from reasoning_arena.agents.adapters import require_peft
+from reasoning_arena.agents.models import DtypeName, choose_device, choose_dtype, dtype_name
+from reasoning_arena.train.config import ADAPTED, Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.online import train
 from reasoning_arena.train.records import read_json
-from reasoning_arena.train.studies import Json, Study, mean_and_error
+from reasoning_arena.train.studies import Json, Study
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
@@ -58,15 +61,27 @@ def trials(out: Path | None, wanted: Sequence[Trial]) -> Iterator[list[Json]]:
         TrainingError: nothing is wanted, or the folder holds results that are no part of it.
     """
     if not wanted:
-        raise TrainingError("there is nothing to run: a list of seeds or of what to train is empty")
-    grid = {_fingerprint(trial.config): trial for trial in wanted}
-    kept = _kept(out, grid)
-    for settings, trial in tqdm(grid.items(), unit="run", disable=None):
+        raise TrainingError("there is nothing to run: a list of what to train is empty")
+    for _, config in wanted:  # what the last run would fail for is known before the first
+        config.check()
+        if config.learner in ADAPTED:
+            require_peft()
+    grid = [(_fingerprint(trial.config), trial) for trial in wanted]
+    kept = _kept(out, [settings for settings, _ in grid])
+    dtypes: dict[tuple[str, str], DtypeName] = {}  # "auto" is measured once, and not anew by every run
+    for settings, (_, config) in tqdm(grid, unit="run", disable=None):
         if settings not in kept:
+            asked = config.dtype, config.device
+            if asked not in dtypes:
+                dtypes[asked] = dtype_name(choose_dtype(config.dtype, choose_device(config.device)))
             spawn = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(1, mp_context=spawn) as alone:
-                kept[settings] = trial.name | alone.submit(_measure, trial.config).result() | {"settings": settings}
-        yield [kept[one] for one in grid if one in kept]
+                try:
+                    figures = alone.submit(_measure, dataclasses.replace(config, dtype=dtypes[asked])).result()
+                except BrokenProcessPool as error:
+                    raise TrainingError("a run's process was ended from outside, perhaps for want of memory") from error
+            kept[settings] = figures | {"settings": settings}
+        yield [trial.name | kept[settings] for settings, trial in grid if settings in kept]
 
 
 def _measure(config: Config) -> Json:
@@ -75,11 +90,12 @@ def _measure(config: Config) -> Json:
     with TemporaryDirectory() as scratch:
         results = train(dataclasses.replace(config, run_dir=Path(scratch) / "run"))
     wanted = "initial", "final", "training_seconds", "episodes_per_second", "parameters", "peak_memory"
-    return {name: results[name] for name in wanted} | {"episodes": results["training"][-1]["episode"]}
+    figures = {name: results[name] for name in wanted}
+    return figures | {"episodes": results["training"][-1]["episode"], "dtype": results["config"]["dtype"]}
 
 
 def _fingerprint(config: Config) -> str:
-    """Of everything that a run depends on."""
+    """Of all flags that a run depends on."""
     return hashlib.sha256(json.dumps(config.resolved().to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -91,9 +107,3 @@ def _kept(out: Path | None, grid: Container[str]) -> dict[str, Json]:
     if not isinstance(past, list) or not all(isinstance(one, dict) and one.get("settings") in grid for one in past):
         raise TrainingError(f"--out {out} holds results that are no part of this study; name another folder")
     return {one["settings"]: one for one in past}
-
-
-def share_and_error(shares: Sequence[float]) -> str:
-    """Their mean and its 95% confidence interval, as percentages."""
-    mean, error = mean_and_error(shares)
-    return f"{mean:.1%} ± {error:.1%}" if len(shares) > 1 else f"{mean:.1%}"

@@ -54,6 +54,18 @@ def tokens(said: list[Said]) -> list[tuple[int, ...]]:
     return [one.tokens for one in said]
 
 
+@torch.no_grad()
+def test_what_was_kept_of_an_older_soft_prompt_is_not_used(any_lm: LoadedModel) -> None:
+    model, soft = LanguageModel(any_lm), torch.nn.Parameter(soft_prompt(any_lm, 3).detach())
+    before = model.score(soft, PROMPTS, COMPLETIONS).logprobs
+    soft.add_(soft_prompt(any_lm, 3).flip(0), alpha=2.0)  # in place, as an optimiser does
+    after = model.score(soft, PROMPTS, COMPLETIONS).logprobs
+    for row, prompt, completion in zip(after, PROMPTS, COMPLETIONS, strict=True):
+        expected = plain_logprobs(any_lm, soft, prompt, completion)
+        torch.testing.assert_close(row[: len(completion)], expected, atol=1e-4, rtol=1e-4)
+    assert (after - before).abs().max() > 0.01
+
+
 def test_families_share_prefixes_where_they_can(any_lm: LoadedModel) -> None:
     assert LanguageModel(any_lm).shares_prefix == ("mamba" not in any_lm.name)
 

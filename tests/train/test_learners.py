@@ -234,10 +234,26 @@ def test_kl_is_measured_and_charged(lm_folder: Path, tmp_path: Path) -> None:
     assert not torch.equal(learnt(tmp_path / "0.0", 12)["weight"], learnt(tmp_path / "0.5", 12)["weight"])
 
 
+def test_kl_changes_no_reward(lm_folder: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(small(lm_folder, loss="reward", estimator="reinforce", kl=50.0, run_dir=tmp_path / "run", tasks=("math",)))
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert {event.value for event in events.Scalars("train/success_rate")} == {0.0}  # this model knows nothing
+
+
+def test_what_is_learnt_does_not_depend_on_when_it_is_evaluated(lm_folder: Path, tmp_path: Path) -> None:
+    for interval in (4, 12):
+        train(small(lm_folder, eval_interval=interval, adaptive=True, run_dir=tmp_path / str(interval)))
+    assert torch.equal(learnt(tmp_path / "4", 12)["weight"], learnt(tmp_path / "12", 12)["weight"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--loss", "reward", "--kl", "0.1", "--learner", "lora"], "--kl"),
+        (["--loss", "reward", "--kl", "0.1", "--estimator", "raft", "--samples-per-question", "1"], "--kl"),
         (["--replay", "-1"], "--replay"),
         (["--own-tokens", "0"], "--own-tokens"),
         (["--init-from", "/nowhere"], "/nowhere"),

@@ -1,13 +1,14 @@
 """The studies, on a tiny model: what they compute, refuse and write; what the pieces that they are made of do."""
 
 import json
+import statistics
 from pathlib import Path
 
 import pytest
 import torch
 from reasoning_arena.agents.models import load_model
 from reasoning_arena.train import compare, continual, difficulty, federated, meta, recipe
-from reasoning_arena.train.checkpoint import load_soft_prompt
+from reasoning_arena.train.checkpoint import latest_checkpoint, load_soft_prompt, load_state
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import train
 from reasoning_arena.train.phases import Phases, mean_state, towards
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
 
 FEW = "--training.eval-episodes", "10"
+TWO = "--training.tasks", "math", "grid"
 
 
 def flags(folder: Path, *more: str) -> list[str]:
@@ -55,6 +57,8 @@ def test_forgetting_and_transfer_are_what_they_say() -> None:
     curve = [{"a": 0.1, "b": 0.2}, {"a": 0.9, "b": 0.3}, {"a": 0.5, "b": 0.8}, {"a": 0.8, "b": 0.7}]
     found = continual.figures(("a", "b", "a"), curve)
     assert found["forgetting"] == pytest.approx((0.4 + 0.1) / 2)  # a during b, b during a
+    curve[2]["a"] = 1.0
+    assert continual.figures(("a", "b", "a"), curve)["forgetting"] == pytest.approx((-0.1 + 0.1) / 2)  # b helped a
     assert found["transfer"] == pytest.approx(0.1)  # b during the first a
 
 
@@ -63,6 +67,9 @@ def test_the_interval_is_students() -> None:
     assert mean == pytest.approx(0.6)
     assert error == pytest.approx(4.303 * 0.1 / 3**0.5)
     assert mean_and_error([0.5]) == (0.5, 0.0)
+    for n, quantile in ((6, 2.571), (11, 2.228), (101, 1.984)):
+        values = [float(i) for i in range(n)]
+        assert mean_and_error(values)[1] == pytest.approx(quantile * statistics.stdev(values) / n**0.5, rel=0.01)
 
 
 def test_continual_learning(lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +82,7 @@ def test_continual_learning(lm_folder: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_federated_averaging(lm_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert federated.main(["--clients", "2", "--rounds", "2", "--episodes", "4", *flags(lm_folder, *FEW)]) == 0
+    assert federated.main(["--clients", "2", "--rounds", "2", "--episodes", "4", *TWO, *flags(lm_folder, *FEW)]) == 0
     out = capsys.readouterr().out
     assert "federated" in out
     assert "central" in out
@@ -142,6 +149,10 @@ def test_a_run_ends_by_the_clock(lm_folder: Path, tmp_path: Path) -> None:
     results = train(config(lm_folder, minutes=0.02, run_dir=tmp_path / "run", quiet=True))
     assert 1.2 <= results["training_seconds"] < 4
     assert results["evaluations"][-1]["episode"] == results["training"][-1]["episode"]
+    rate = load_state(latest_checkpoint(tmp_path / "run"))["learner"]["optimizer"]["param_groups"][0]["lr"]
+    again = train(Config(resume=tmp_path / "run", quiet=True))
+    assert again["training"] == results["training"]  # its time was over
+    assert rate < 0.2 * config(lm_folder).resolved().lr  # near the end of the cosine
 
 
 def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -> None:
@@ -155,7 +166,18 @@ def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -
     [
         (continual, ["--variants", "soft-prompt+magic"], "magic"),
         (continual, ["--phases", "algebra"], "algebra"),
+        (continual, ["--variants", "soft-prompt", "soft_prompt"], "soft_prompt"),
+        (continual, ["--training.eval-episodes", "1"], "evaluate on more"),
+        (continual, ["--seeds"], "--seeds"),
         (federated, ["--clients", "9"], "--clients 9"),
+        (federated, ["--clients", "2"], "dealt out"),
+        (federated, ["--episodes", "6"], "--episodes 6"),
+        (meta, ["--adapt", "0", "3"], "--adapt"),
+        (meta, ["--save", "."], "--save"),
+        (compare, ["--out", "pyproject.toml"], "pyproject.toml"),
+        (compare, ["--training.kl", "0.1"], "--kl"),
+        (recipe, ["--changes", "tasks math"], "tasks"),
+        (recipe, ["--changes", 'init-text "x'], "cannot be read"),
         (meta, ["--adapt", "5", "3"], "--adapt"),
         (compare, ["--minutes", "-1"], "--minutes"),
         (federated, ["--training.episodes", "8"], "--training.episodes"),
@@ -167,7 +189,7 @@ def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -
 def test_mistakes_get_one_line(
     study: object, arguments: list[str], said: str, lm_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert study.main([*arguments, *flags(lm_folder)]) == 2  # type: ignore[attr-defined]
+    assert study.main([*flags(lm_folder), *arguments]) == 2  # type: ignore[attr-defined]
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: ")
     assert said in last

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import tyro
 from reasoning_arena.agents.errors import AgentError
-from reasoning_arena.agents.models import choose_device, choose_dtype, load_model
+from reasoning_arena.agents.models import choose_device, choose_dtype, dtype_name, load_model
 from reasoning_arena.envs import ArenaError
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.benchmark.arithmetic import TrainingStep, training_step
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def run() -> None:
         settings = tyro.cli(Settings, prog="python -m train.benchmark", args=arguments).resolved()
         device = choose_device(settings.device)
-        dtype: Any = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")  # once, for all processes
+        dtype = dtype_name(choose_dtype(settings.dtype, device))  # once, for all processes
         settings = dataclasses.replace(settings, device=str(device), dtype=dtype)
         load_model(settings.model, "cpu", "float32")  # whatever has to be fetched is fetched before the stopwatch runs
         results, step = benchmark(settings)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 from reasoning_arena.agents.encoding import Encoder
-from reasoning_arena.agents.models import LoadedModel, load_model
+from reasoning_arena.agents.models import LoadedModel, dtype_name, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import SoftPrompt, initial_soft_prompt
 from reasoning_arena.train.benchmark.settings import Settings
@@ -123,8 +123,8 @@ def in_steps(make: Maker, lm: LoadedModel, settings: Settings, *, climbs: bool =
     climb = None
     if climbs:
         steps = max(1, int(rate * settings.accuracy_seconds / done))
-        climb = _climb(make(lm, settings, steps), settings, str(lm.dtype).removeprefix("torch."))
-    return Measurement(rate, total, peak, str(lm.dtype).removeprefix("torch."), climb)
+        climb = _climb(make(lm, settings, steps), settings, dtype_name(lm.dtype))
+    return Measurement(rate, total, peak, dtype_name(lm.dtype), climb)
 
 
 def _climb(contestant: Contestant, settings: Settings, dtype: str) -> Climb:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from reasoning_arena.agents.encoding import PLAIN, Encoder
-from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.models import LoadedModel, dtype_name
 from reasoning_arena.train.benchmark.contest import Measurement, asked, start
 from reasoning_arena.train.benchmark.settings import Settings
 from reasoning_arena.train.memory import peak_memory
@@ -91,6 +91,6 @@ def grpo(lm: LoadedModel, settings: Settings) -> Measurement:
         trainer.train()
     done = (len(ends) - WARM_UP) * settings.questions * group
     rate = done / (ends[-1] - ends[WARM_UP - 1])
-    dtype = str(lm.dtype).removeprefix("torch.")
+    dtype = dtype_name(lm.dtype)
     notes = {"completion_length": sum(lengths) / len(lengths)}
     return Measurement(rate, done, peak_memory(lm.device), dtype, notes=notes)
