@@ -11,4 +11,7 @@ def is_integer(value: object, least: int = 1) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether it is a finite real number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
+    except OverflowError:  # an integer that no float holds
+        return False

@@ -50,16 +50,25 @@ _TAKEN_BACK = re.compile(
 )
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|other|smaller|larger|bigger) than|or (?:more|less|fewer)|"
-    r"about|around|approximately|roughly|nearly|almost|between|no|up to|over|under|above|below|hundreds?|thousands?|"
-    r"[mb]illions?|dozens?|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed|close to|near)\b|"
+    r"about|around|approximately|roughly|nearly|almost|no|up to|hundreds?|thousands?|[mbtr]+illions?|dozens?|twice|"
+    r"double|triple|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed|close to)\b|"
     r"(?<![-=])>|[<≤≥≠~≈±]|!=",
     re.I,
 )
+_BOUNDED = re.compile(r"\b(?:between|over|under|above|below|near)\b", re.I)  # in front of a number
+# Behind an answer: what repeats the question, or gives a reason.
+_EXPLAINED = re.compile(r"\b(?:that|who|which) are\b|\bare neither\b|\b(?:is|are) in\b|\b(?:because|since)\b", re.I)
+_SENTENCE_ENDS = re.compile(r"[.!?]\s|\n")
+_CLAUSE = re.compile(r"[.,;:!?\n]")
 _OR = re.compile(r"\bor\b", re.I)
-_OPERATORS = {"+", "-", "−", "*", "×", "·", "x", "/", "÷", "^", "**", "plus", "minus", "times"}
+_OPERATORS = {
+    "", "+", "-", "−", "*", "×", "·", "⋅", "x", "/", "÷", "^", "**", "%", "plus", "minus", "times", "cdot", "mod",
+    "point", "divided by", "multiplied by",
+}  # fmt: skip
 _INTRODUCTION = re.compile(r"^\s*(?:the )?(?:final )?answer(?: is|:)\s*", re.I)
-_YES_NO = re.compile(r"(?:\b(not|never|neither|hardly)\s|(n['’]t\s))?\b(yes|no)\b", re.I)
+_YES_NO = re.compile(r"(?:\b(not|never|neither|hardly)\s|(n['’]t\s))?\b(yes|no(?!\s+\w+\s+are\b))\b", re.I)
 _TAG = re.compile(r"<(/?)([a-z]+)>", re.I)  # <answer>9</answer>, <b>9</b>
+_TAGGED = re.compile(r"\s*<answer>(.*)</answer>\s*", re.I | re.S)
 _NOTHING = re.compile(r"\b(?:none|nobody|no[ -]one|nothing|empty)\b", re.I)
 _ASCII_WORDS = re.compile(r"[a-z0-9]+", re.I | re.ASCII)
 
@@ -78,12 +87,13 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
         return text
     if answer_type == "integer" and text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
         return str(int(text))
-    if answer_type == "expression":
-        return _expression(text)
     if answer_type == "text":  # of which nothing is known: the whole of it, but for how it is introduced and spaced
-        return " ".join(_INTRODUCTION.sub("", text, count=1).split()) or None
+        tagged = _TAGGED.fullmatch(text)
+        return " ".join(_INTRODUCTION.sub("", tagged[1] if tagged else text, count=1).split()) or None
     if "<" in text:
         text = _TAG.sub(lambda tag: " answer: " if tag[2].lower() == "answer" and not tag[1] else " ", text)
+    if answer_type == "expression":
+        return _expression(text)
     found = _found(text, answer_type, candidates, items)
     if not found:
         return None
@@ -95,11 +105,16 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
     value = _together(found[first:], answer_type)
     if value is None:
         return None
-    if answer_type != "yes_no" and _TAKEN_BACK.search(text, begin):
+    explained = _EXPLAINED.search(text, found[-1].end)
+    end = explained.start() if explained else len(text)
+    if answer_type != "yes_no" and _TAKEN_BACK.search(text, _clause_of(text, marks, begin), end):
+        return None
+    if answer_type in ("list", "set") and _OR.search(text, found[first].end, starts[-1]):
         return None
     if answer_type in ("integer", "rational"):
         others = found[first - 1].end if first else 0  # "9 or = 8": an "or" between two conclusions, too
-        if _HEDGED.search(text, begin) or _OR.search(text, others) or _calculated(text, found[first:]):
+        hedged = _HEDGED.search(text, begin, end) or _BOUNDED.search(text, begin, starts[-1])
+        if hedged or _OR.search(text, others, end) or _calculated(text, found[first:]):
             return None
     if answer_type != "summary" and _contradicted(text, found, marks, answer_type, value):
         return None
@@ -156,34 +171,61 @@ def _together(final: list[Found], answer_type: str) -> str | None:
     return values[0] if len(set(values)) == 1 else None
 
 
+def _clause_of(text: str, marks: list[re.Match[str]], begin: int) -> int:
+    """Where the clause begins in which a mark states an answer: ``I doubt that the answer is`` takes it back."""
+    last = next((mark for mark in reversed(marks) if mark.end() == begin), None)
+    if last is None or _STATEMENTS.match(last[0]) is None:
+        return begin
+    earlier = max((mark.end() for mark in marks if mark.end() <= last.start()), default=0)
+    return max((stop.end() for stop in _CLAUSE.finditer(text, earlier, last.start())), default=earlier)
+
+
 def _contradicted(text: str, found: list[Found], marks: list[re.Match[str]], answer_type: str, value: str) -> bool:
-    """Whether an answer that was stated before, up to the next mark, is another one."""
+    """Whether an answer that was stated before, up to the next mark, is another one.
+
+    Several values that lead to a conclusion are its working: ``Answer: 5 + 4 = 9``.
+    """
     starts = [one.start for one in found]
     for mark, following in zip_longest(marks, marks[1:]):
         if _STATEMENTS.match(mark[0]) is None:
             continue
         begin = bisect_right(starts, mark.end() - 1)
-        if answer_type in ("list", "set"):
-            end = len(found) if following is None else bisect_right(starts, following.start() - 1)
-        else:
-            end = begin + 1
+        end = len(found) if following is None else bisect_right(starts, following.start() - 1)
         stated = found[begin:end]
-        if stated and _together(stated, answer_type) != value:
+        said = _together(stated, answer_type) if stated else value
+        concluded = following is not None and _STATEMENTS.match(following[0]) is None
+        if said is None and concluded and not _OR.search(text, mark.end(), following.start()):
+            continue
+        if said != value:
             return True
     return False
 
 
 def _calculated(text: str, final: list[Found]) -> bool:
-    """Whether an operator stands between two numbers: ``3 * 3`` is no 3."""
-    gaps = (text[one.end : other.start].strip().lower() for one, other in pairwise(final))
-    return any(gap in _OPERATORS for gap in gaps)
+    """Whether an operator stands between two numbers: ``3 * 3`` is no 3, nor is ``(3)(3)``."""
+    gaps = (text[one.end : other.start] for one, other in pairwise(final))
+    return any(gap.strip(" \t(){}$\\").lower() in _OPERATORS for gap in gaps if gap.strip())
 
 
 def _expression(text: str) -> str | None:
     """The expression that a text is, or ends in, behind the last mark."""
     marks = list(_EXPRESSION_MARKS.finditer(text))
-    tail = text[marks[-1].end() :] if marks else text
+    begin = marks[-1].end() if marks else 0
+    answer = _symbols(text[begin:])
+    if _TAKEN_BACK.search(
+        text, max((stop.end() for stop in _SENTENCE_ENDS.finditer(text, 0, begin)), default=0), begin
+    ):
+        return None
+    for mark, following in pairwise(marks):  # two statements must agree
+        stated = _symbols(text[mark.end() : following.start()])
+        if _STATEMENTS.match(mark[0]) and stated not in (None, answer):
+            return None
+    return answer
+
+
+def _symbols(text: str) -> str | None:
+    """A text in the form of a canonical expression, or None where it is none."""
     try:
-        return " ".join(symbols(tail.strip(" \t\r\n$`*.{}[]"))) or None
+        return " ".join(symbols(text.strip(" \t\r\n$`*.{}[]"))) or None
     except NoExpression:
         return None

@@ -116,9 +116,12 @@ class ProblemSource:
             return None
         names = [task.name for task in self.tasks]
         given = dict(difficulty) if isinstance(difficulty, Mapping) else dict.fromkeys(names, difficulty)
-        if sorted(given) != sorted(names):
+        if set(given) != set(names):
             raise ArenaError(f"difficulty {difficulty!r} must name each of {', '.join(names)}")
-        return {name: _difficulty_range((level, level))[0] for name, level in given.items()}
+        for level in given.values():
+            if not is_integer(level) or level not in DIFFICULTIES:
+                raise ArenaError(f"difficulty {level!r} of one question is not allowed; give an integer of 1 to 5")
+        return {name: int(level) for name, level in given.items()}
 
     def stream(self, seed: int) -> Iterator[Problem]:
         """All problems of one seed, without end."""

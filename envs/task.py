@@ -116,6 +116,8 @@ def get_tasks(names: str | Iterable[str]) -> tuple[Task, ...]:
     given = (names,) if isinstance(names, str) else tuple(names)
     if not given:
         raise ArenaError(f"tasks is empty; name at least one of {', '.join(REGISTRY)}")
+    if not all(isinstance(name, str) for name in given):
+        raise ArenaError(f"tasks {names!r} is not allowed; give names of tasks, such as {', '.join(ORIGINAL_FIVE)}")
     if len(set(given)) < len(given):
         raise ArenaError(f"tasks names one task twice: {', '.join(map(str, given))}")
     return tuple(get_task(name) for name in given)

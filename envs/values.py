@@ -29,10 +29,12 @@ _NUMBER_WORDS = re.compile(
 _FRACTION_IS_ZERO = re.compile(r"\.0+\.?")
 _DECIMALS = re.compile(r"(?:\.\d+)?", re.ASCII)
 _DENOMINATOR = re.compile(r"0*[1-9]\d*", re.ASCII)
-_LATEX_FRACTION = re.compile(r"\\[dt]?frac\s?\{(\d{1,15})\}\{(\d{1,15})\}", re.ASCII)
+_LATEX_FRACTION = re.compile(r"(?<!\d)\\[dt]?frac\s?\{(\d{1,15})\}\{(\d{1,15})\}", re.ASCII)
 _LIST_ITEMS = re.compile(r"[-−+]?[\w./%^]+")
 _SIGNED_INTEGER = re.compile(rf"[-−+]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
 _WORDS = re.compile(r"\d+(?:[.,]\d+)+|\w+")
+_ORDINALS = {"st", "nd", "rd", "th"}
+_PART_BEFORE, _PART_AFTER = re.compile(r"(?:\w-|\bgreat\s)$", re.I), re.compile(r"-\w")
 
 
 class Found(NamedTuple):
@@ -66,7 +68,8 @@ def numbers(text: str, read: Callable[[str, str], str | None]) -> list[Found]:
     found = []
     for match in _NUMBERS.finditer(text):
         digits, rest = match["whole"].replace(",", ""), match["rest"] or ""
-        glued = match["after"] or text[match.end() : match.end() + 1].isnumeric()  # as in "9²"
+        ordinal = not rest and match["after"].lower() in _ORDINALS
+        glued = (match["after"] and not ordinal) or text[match.end() : match.end() + 1].isnumeric()  # as in "9²"
         value = read(digits, rest) if not glued and len(digits) + len(rest) <= MAX_DIGITS else None
         if value is not None and value != "0" and match["sign"] not in ("", "+"):
             value = f"-{value}"
@@ -94,7 +97,8 @@ def listed_integers(text: str) -> list[Found]:
 def named(text: str, candidates: tuple[str, ...]) -> list[Found]:
     """All candidates that a text names as whole words, the longest where several begin at one place.
 
-    Two that make a third, as in ``north-west``, are that one.
+    Two that make a third, as in ``north-west``, are that one; of what is only part of a longer word, as ``aunt`` of
+    ``great-aunt``, the value is None.
     """
     by_first_word: dict[str, list[tuple[list[str], str]]] = {}
     for candidate in candidates:
@@ -116,7 +120,12 @@ def named(text: str, candidates: tuple[str, ...]) -> list[Found]:
                 i += len(parts) - 1
                 break
         i += 1
-    return _joined(text, found, candidates)
+    return [
+        one._replace(value=None)
+        if _PART_BEFORE.search(text[max(0, one.start - 6) : one.start]) or _PART_AFTER.match(text, one.end)
+        else one
+        for one in _joined(text, found, candidates)
+    ]
 
 
 def _joined(text: str, found: list[Found], candidates: tuple[str, ...]) -> list[Found]:

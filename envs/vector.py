@@ -13,7 +13,7 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
-from reasoning_arena.envs.arena import RENDER_MODES, check_options, problem_rng, text_space
+from reasoning_arena.envs.arena import check_options, problem_rng, text_space
 from reasoning_arena.envs.checks import is_integer
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
@@ -45,7 +45,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
 
     metadata: dict[str, Any] = {  # noqa: RUF012
         "autoreset_mode": AutoresetMode.SAME_STEP,
-        "render_modes": list(RENDER_MODES),
+        "render_modes": ["ansi"],
         "render_fps": 1,
     }
 
@@ -65,6 +65,8 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         if not is_integer(num_envs):
             raise ArenaError(f"num_envs {num_envs!r} is not allowed; give an integer of at least 1")
         check_options(max_attempts, correct_reward, incorrect_reward, render_mode)
+        if render_mode == "human":
+            raise ArenaError("render_mode 'human' is not allowed for a vector of lanes; give None or 'ansi'")
         self.source = ProblemSource(tasks, difficulty, split, weights, held_out_phrasings)
         self.max_attempts = max_attempts
         self.rewards_of = (float(incorrect_reward), float(correct_reward))
@@ -90,8 +92,10 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         """
         if seed is None or isinstance(seed, (int, np.integer)):
             seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
-        else:
+        elif isinstance(seed, Sequence | np.ndarray):
             seeds = list(seed)
+        else:
+            raise ArenaError(f"seed {seed!r} is not allowed; give an integer, or one for each lane")
         levels = self.source.levels((options or {}).get("difficulty"))
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         if len(seeds) != self.num_envs or mask.shape != (self.num_envs,) or mask.dtype != bool:
@@ -120,7 +124,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         n = self.num_envs
         if not self._episodes:
             raise gym.error.ResetNeeded("call reset before step: no question is being asked")
-        if isinstance(actions, str) or len(actions) != n:
+        if isinstance(actions, str) or not isinstance(actions, Sequence | np.ndarray) or len(actions) != n:
             raise ArenaError(f"step takes one answer for each of the {n} lanes")
         for action in actions:
             if not isinstance(action, str):

@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from reasoning_arena.envs.checks import is_integer
 from reasoning_arena.envs.errors import ArenaError
 
 Codes = NDArray[np.uint8]
@@ -25,13 +26,13 @@ class ByteCodes(gym.Wrapper[Any, Any, Any, Any]):
         action_bytes: how long an answer may be.
 
     Raises:
-        ArenaError: a length below 1.
+        ArenaError: a length that is no integer of at least 1; in ``step``, an action that is not in the space.
     """
 
     def __init__(self, env: gym.Env[str, str], observation_bytes: int = 1024, action_bytes: int = 16) -> None:
-        if observation_bytes < 1 or action_bytes < 1:
+        if not (is_integer(observation_bytes) and is_integer(action_bytes)):
             raise ArenaError(
-                f"lengths of {observation_bytes} and {action_bytes} bytes are not allowed; give at least 1"
+                f"lengths of {observation_bytes!r} and {action_bytes!r} bytes are not allowed; give integers from 1"
             )
         super().__init__(env)
         self._length = observation_bytes
@@ -45,6 +46,8 @@ class ByteCodes(gym.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: NDArray[np.int64]) -> tuple[Codes, float, bool, bool, dict[str, Any]]:
         """Score the answer that the characters spell."""
+        if not self.action_space.contains(np.asarray(action, np.int64)):
+            raise ArenaError(f"an action is {len(self.action_space.sample())} integers of 0 to 95")
         answer = "".join(chr(31 + int(code)) for code in action if code)
         observation, reward, terminated, truncated, info = self.env.step(answer)
         return self._encoded(observation), float(reward), terminated, truncated, info

@@ -96,6 +96,21 @@ def test_an_action_that_is_no_text_is_refused() -> None:
         vector.step((9, 9))  # type: ignore[arg-type]
     with pytest.raises(ArenaError, match="one answer for each"):
         vector.step("99")
+    with pytest.raises(ArenaError, match="one answer for each"):
+        vector.step(answer for answer in "99")  # type: ignore[arg-type]
+    with pytest.raises(ArenaError, match="seed"):
+        vector.reset(seed=1.5)  # type: ignore[arg-type]
+    for difficulty in ((1, 3), {1: 2, "math": 3}, 9):
+        with pytest.raises(ArenaError, match="difficulty"):
+            env.reset(options={"difficulty": difficulty})
+    with pytest.raises(ArenaError, match="human"):
+        ReasoningArenaVectorEnv(2, render_mode="human")
+    codes = ByteCodes(env)
+    codes.reset(seed=0)
+    with pytest.raises(ArenaError, match="0 to 95"):
+        codes.step(np.full(16, 96))
+    with pytest.raises(ArenaError, match="lengths"):
+        ByteCodes(env, 16.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +125,8 @@ def test_an_action_that_is_no_text_is_refused() -> None:
         {"correct_reward": -1.0},
         {"render_mode": "rgb_array"},
         {"split": "x"},
+        {"tasks": [["math"]]},
+        {"correct_reward": 10**400},
     ],
 )
 def test_wrong_arguments(arguments: dict[str, object]) -> None:
@@ -201,5 +218,5 @@ def test_stable_baselines_finds_nothing_to_complain_of_in_byte_codes() -> None:
     assert bytes(codes).rstrip(b"\0").decode() == gym.make("ReasoningArena-v0").reset(seed=0)[0]
     *_, info = env.step(np.array([ord("9") - 31, *[0] * 15]))
     assert info["answer"] in ("9", None)
-    with pytest.raises(ArenaError, match="at least 1"):
+    with pytest.raises(ArenaError, match="integers from 1"):
         ByteCodes(env.env, action_bytes=0)

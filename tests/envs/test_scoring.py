@@ -16,14 +16,18 @@ RIGHT = [
     "Bob had 5 apples and got 4, so he has 9 apples.", "9 apples", "9!", "He has 9.\n", "9, 9", "Answer: 9 (nine)", "0009",
     "Answer: 9. So the answer is 9", "<answer>9</answer>", "<think>4 or 5, 8?</think> <answer> 9 </answer>", "<b>9</b>", "3 * 3 = 9",
     "3, 5, 7, 9, so 9", "12 minus 3 = 9", "5 + 4 => 9", "-> 9", "8 or 9? 4 + 5 = 9",
+    "9th", "in the 9th place", "Answer: 5 + 4 = 9", "Answer: 12 - 3 = 9.", "9 places lie between them.", "He has 9 pens left over.",
+    "There are 9 things that are brown and not tiny.", "9 things are neither red nor blue.", "It is not 8, so the answer is 9",
 ]  # fmt: skip
 WRONG = [
     "", "4 or 5", "8 9", "9, 10", "8, 9", "Answer: 4. Answer: 9", "Answer: 9. Answer: 4", "not 9", "The answer is not 9", "9 is wrong",
-    "at least 9", "about 9", "9 or more", "less than 9", "9.5", "90", "99", "-9", "x9", "9x", "9/2", "9%", "9:30", "1e9", "9th", "٩",
+    "at least 9", "about 9", "9 or more", "less than 9", "9.5", "90", "99", "-9", "x9", "9x", "9/2", "9%", "9:30", "1e9", "٩",
     "9" * 5000, "the answer is correct", "no 9", "neither 9", "Answer: 9 or 10", "8 9 10", "nine or ten", "> 9", "between 8 and 9",
     "9 or ten", "9 or another number", "x = 9 or x = 8", "x = 8 or x = 9", "8 or = 9", "anything but 9", "hardly 9", "I doubt 9", "far from 9", "9 * 9",
     "9 x 9", "9 + 9", "9 × 9", "sqrt(9)", "9²", "9+", "9..10", "8...9", "9 thousand", "nine hundred", "9 million", "9 percent", "9 halves", "9 squared",
     "negative 9", "minus 9", "-nine", "9\u0664", "<answer>8</answer><answer>9</answer>", "<9>", "x<9", "9 or so", "x != 9", "x <= 9", ">= 9", "-(9)", "close to 9",
+    "I do not believe the answer is 9", "It is false that the answer is 9", "9 * (9)", "(9)(9)", "9 divided by 9", r"9 \times 9", "9 ⋅ 9", "9 % 9",
+    "twice 9", "9 trillion", "Answer: 4 or 9. Answer: 9", "Answer: 4 or 9, so 9", "Answer: 8 = 9", "near 9", "over 9", r"9\frac{1}{2}", "9 because 8 or 9",
 ]  # fmt: skip
 
 
@@ -276,3 +280,29 @@ def test_a_megabyte_is_read_in_linear_time(unit: str) -> None:
         return time.process_time() - start
 
     assert seconds(1_000_000) < 40 * max(seconds(100_000), 0.02)
+
+
+KIN = ("granddaughter", "aunt", "sister", "great-great-niece")
+CLUB = ("Adam", "Bob", "Nina", "Quinn")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer_type", "candidates", "items", "value"),
+    [
+        ("great-granddaughter", "choice", KIN, (), None), ("She is his great aunt.", "choice", KIN, (), None), ("sister-in-law", "choice", KIN, (), None),
+        ("the great-great-niece", "choice", KIN, (), "great-great-niece"), ("his granddaughter", "choice", KIN, (), "granddaughter"),
+        ("I doubt that the answer is Bob", "name", NAMES, (), None), ("Answer: Bob is shorter than Alice, so Alice", "name", NAMES, (), "Alice"),
+        ("open, since it may be either", "choice", ("open", "true", "false"), (), "open"),
+        ("Yes, no poets are pilots.", "yes_no", (), (), "yes"), ("It follows that no nurses are sailors.", "yes_no", (), (), None), ("No.", "yes_no", (), (), "no"),
+        ("Nina and Quinn are in the tennis club and not in the music club.", "set", (), CLUB, "Nina, Quinn"), ("Adam or Bob", "set", (), CLUB, None),
+        ("Adam and Bob", "set", (), CLUB, "Adam, Bob"), ("3 or 5 or 7", "list", (), (), None), ("3, 5, 7", "list", (), (), "3, 5, 7"),
+        (r"3\frac{1}{2}", "rational", (), (), None), (r"\frac{7}{2}", "rational", (), (), "7/2"),
+        ("<answer>3*x+2</answer>", "expression", (), (), "3 * x + 2"), ("The answer is not: 3*x+2", "expression", (), (), None),
+        ("Answer: 3*x+2. Answer: 4*x", "expression", (), (), None), ("Answer: 3*x. So the answer is 3*x", "expression", (), (), "3 * x"),
+        ("<answer> two  words </answer>", "text", (), (), "two words"),
+    ],
+)  # fmt: skip
+def test_answers_in_other_words(
+    text: str, answer_type: str, candidates: tuple[str, ...], items: tuple[str, ...], value: str | None
+) -> None:
+    assert extract(text, answer_type, candidates, items) == value
