@@ -5,19 +5,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reasoning_arena.train import distributed
-
 
 @contextmanager
-def interrupts() -> Iterator[list[int]]:
-    """A list that fills when the process is asked to stop; a second request stops it at once."""
+def interrupts(*, silent: bool) -> Iterator[list[int]]:
+    """A list that fills when the process is asked to stop; a second request stops it at once.
+
+    Args:
+        silent: do not say so.
+    """
     received: list[int] = []
 
     def note(number: int, frame: object) -> None:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        if distributed.is_first():
+        if not silent:
             print("\nstopping after this step; everything will be saved (again to stop at once)", file=sys.stderr)
 
     previous = {}

@@ -43,7 +43,7 @@ def train(config: Config) -> Json:
         )
     total = None if config.episodes == ENDLESS else run.rounds * run.batch
     bar = tqdm(total=total, initial=run.episode, unit="episode", disable=silent, dynamic_ncols=True)
-    with bar, interrupts() as received:
+    with bar, interrupts(silent=silent) as received:
         bar.set_description("first evaluation" if not run.records.evaluations else "learning")
         for episode, update, held_out in run.play(lambda: bool(received)):
             loss = "–" if update is None else f"{update.loss:.3f}"

@@ -17,13 +17,13 @@ from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
 from reasoning_arena.envs.vocabulary import PEOPLE, listed
 
-# What they have → (what is said, what is denied, the names of the things).
+# What they have → the names of the things.
 KINDS = {
-    "pet": ("has", "does not have", ("cat", "dog", "fish", "bird", "rabbit", "hamster", "turtle", "pony")),
-    "hat": ("has", "does not have", ("red", "blue", "green", "white", "black", "yellow", "brown", "pink")),
-    "fruit": ("has", "does not have", ("apple", "banana", "cherry", "grape", "lemon", "mango", "peach", "pear")),
-    "instrument": ("has", "does not have", ("drum", "flute", "guitar", "harp", "piano", "violin", "horn", "banjo")),
-}  # fmt: skip
+    "pet": ("cat", "dog", "fish", "bird", "rabbit", "hamster", "turtle", "pony"),
+    "hat": ("red", "blue", "green", "white", "black", "yellow", "brown", "pink"),
+    "fruit": ("apple", "banana", "cherry", "grape", "lemon", "mango", "peach", "pear"),
+    "instrument": ("drum", "flute", "guitar", "harp", "piano", "violin", "horn", "banjo"),
+}
 NOUNS = tuple(KINDS)
 SHAPES = {1: (3, 2), 2: (3, 1), 3: (4, 1), 4: (4, 0), 5: (5, 0)}  # difficulty → (people, settled outright)
 
@@ -50,7 +50,7 @@ class Grid(Task):
         n, outright = SHAPES[difficulty]
         noun = rng.pick(NOUNS)
         people = tuple(rng.pick_distinct(PEOPLE, n))
-        things = tuple(rng.pick_distinct(KINDS[noun][2], n))
+        things = tuple(rng.pick_distinct(KINDS[noun], n))
         clues: list[tuple[str, tuple[str, ...], bool]] = []
         for i in range(n - 1):
             if i < outright:
@@ -66,14 +66,13 @@ class Grid(Task):
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """Who and what there is, the clues, then a person's thing or a thing's person."""
         noun, people, things = facts.noun, facts.people, facts.things
-        says, denies, _ = KINDS[noun]
         of = f" {noun}" if noun == "hat" else ""
         told = []
         for who, what, has in facts.clues:
             if has:
-                told.append(f"{who} {says} the {what[0]}{of}.")
+                told.append(f"{who} has the {what[0]}{of}.")
             else:
-                told.append(f"{who} {denies} the {listed([*what], 'or')}{of}.")
+                told.append(f"{who} does not have the {listed([*what], 'or')}{of}.")
         who_and_what = f"{listed(sorted(people))} each have a different {noun}: {listed(sorted(things), 'or')}."
         if facts.asks_person:
             query = f"Who has the {things[facts.asked]}{of}?"

@@ -19,7 +19,6 @@ from reasoning_arena.envs.task import Task
 from reasoning_arena.envs.vocabulary import PEOPLE
 
 SHAPES = {1: (2, 0), 2: (2, 1), 3: (3, 2), 4: (4, 2), 5: (5, 3)}  # difficulty → (steps on the way, others)
-LARGEST_GAP = {1: 12, 2: 20, 3: 20, 4: 20, 5: 20}
 BEST = 40  # the best place that anybody has is 1 to this
 AHEAD, BEHIND, BETWEEN, LEVEL = range(4)
 # Each phrasing: the text, then how a place and how the places between are asked for.
@@ -81,7 +80,7 @@ class Ordering(Task):
                     places.append(places[i])
                     clues.append((i, j, LEVEL) if rng.random() < 0.5 else (j, i, LEVEL))
                     continue
-                gap = rng.between(1, LARGEST_GAP[difficulty])
+                gap = rng.between(1, 12 if difficulty == 1 else 20)
                 form = rng.below(3 if difficulty > 3 and gap > 1 else 2)
                 shown.add(gap - 1 if form == BETWEEN else gap)
                 places.append(places[i] + gap if rng.random() < 0.5 else places[i] - gap)
