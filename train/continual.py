@@ -50,6 +50,9 @@ def run(study: Continual) -> tuple[Json, str]:
             one = Phases(dataclasses.replace(config, seed=seed))
             replay = Replay(config.replay_capacity, study.replay, seed) if REPLAYED in variant else None
             curve = [one.accuracy()]
+            unasked = set(tasks) - set(curve[0])
+            if unasked:
+                raise TrainingError(f"no held-out problem is of {', '.join(sorted(unasked))}; evaluate on more of them")
             for phase, task in enumerate(study.phases):
                 bar.set_description(f"{variant}, seed {seed}, {task}")
                 one.learn([task], study.episodes, phase, replay)
