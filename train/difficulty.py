@@ -38,7 +38,7 @@ def run(study: Difficulty) -> tuple[Json, str]:
     if not study.tasks or study.episodes < 1:
         raise TrainingError("--tasks and --episodes must not be empty or less than 1")
     results: Json = {"difficulties": list(DIFFICULTIES), "episodes": study.episodes, "problems": study.problems}
-    results["tasks"] = {task: [] for task in study.tasks}
+    results["tasks"] = {}
     bar = tqdm(total=len(study.tasks) * len(study.seeds), unit="task", disable=None)
     for seed in study.seeds:
         config = study.config(
@@ -51,7 +51,7 @@ def run(study: Difficulty) -> tuple[Json, str]:
             one.state = start
             one.learn([task], study.episodes, stream=0)
             levels = [one.evaluator_of(tasks=(task,), difficulty=level)(one.policy) for level in DIFFICULTIES]
-            results["tasks"][task].append(
+            results["tasks"].setdefault(task, []).append(
                 {
                     "seed": seed,
                     "accuracy": [level.accuracy for level in levels],
@@ -59,7 +59,7 @@ def run(study: Difficulty) -> tuple[Json, str]:
                 }
             )
             bar.update()
-        write(study, results, table(results))
+            write(study, results, table(results))
     bar.close()
     return results, table(results)
 
