@@ -65,7 +65,7 @@ _OPERATORS = {
     "", "+", "-", "−", "*", "×", "·", "⋅", "x", "/", "÷", "^", "**", "%", "plus", "minus", "times", "cdot", "mod",
     "point", "divided by", "multiplied by",
 }  # fmt: skip
-_INTRODUCTION = re.compile(r"^\s*(?:the )?(?:final )?answer(?: is|:)\s*", re.I)
+_INTRODUCTION = re.compile(r"^\s*(?:the )?(?:final )?answer(?:\s+is\b\s*:?|\s*:)\s*", re.I)
 _YES_NO = re.compile(r"(?:\b(not|never|neither|hardly)\s|(n['’]t\s))?\b(yes|no(?!\s+\w+\s+are\b))\b", re.I)
 _TAG = re.compile(r"<(/?)([a-z]+)>", re.I)  # <answer>9</answer>, <b>9</b>
 _TAGGED = re.compile(r"\s*<answer>(.*)</answer>\s*", re.I | re.S)

@@ -46,7 +46,8 @@ class ByteCodes(gym.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: NDArray[np.int64]) -> tuple[Codes, float, bool, bool, dict[str, Any]]:
         """Score the answer that the characters spell."""
-        if not self.action_space.contains(np.asarray(action, np.int64)):
+        codes = np.asarray(action)
+        if not np.issubdtype(codes.dtype, np.integer) or not self.action_space.contains(codes):
             raise ArenaError(f"an action is {len(self.action_space.sample())} integers of 0 to 95")
         answer = "".join(chr(31 + int(code)) for code in action if code)
         observation, reward, terminated, truncated, info = self.env.step(answer)

@@ -68,7 +68,7 @@ def changed(config: Config, change: str) -> Config:
         arguments = shlex.split(f"--{change}") if change else []
     except ValueError as error:
         raise TrainingError(f"--changes {change!r} cannot be read: {error}") from error
-    new = tyro.cli(Config, prog="--changes", args=arguments, default=config)
+    new = tyro.cli(Config, prog="python -m train.online", args=arguments, default=config)
     for name in THE_SAME:
         if getattr(new, name) != getattr(config, name):
             raise TrainingError(f"--changes {change!r} is not allowed: {name} is the same for all that is compared")

@@ -27,6 +27,8 @@ ROUNDS: dict[str, Callable[[Config, SoftPromptPolicy, Learner], Round]] = {
     "reward": RewardRound,
 }
 
+RESUMED = "resume", "episodes", "quiet"  # what a run that is gone on with can be told
+
 
 class Progress(NamedTuple):
     """Where a run stands after a round: its episode, the step that was taken, and the last held-out accuracy."""
@@ -183,6 +185,11 @@ def _resumed(config: Config, folder: Path) -> tuple[Config, Json, Path]:
     """A run's configuration, with more episodes where they are asked for; its results so far; its last checkpoint."""
     if not folder.is_dir():
         raise TrainingError(f"--resume {folder}: there is no such run folder")
+    plain = Config()
+    for one in dataclasses.fields(Config):
+        if one.name not in RESUMED and getattr(config, one.name) != getattr(plain, one.name):
+            flag = one.name.replace("_", "-")
+            raise TrainingError(f"--{flag} has no place beside --resume: it stays what it was")
     stored = Config.from_json(read_json(folder / "config.json")).resolved()
     episodes = stored.episodes if config.episodes is None else config.episodes
     resumed = dataclasses.replace(stored, episodes=episodes, quiet=config.quiet)

@@ -96,8 +96,8 @@ def command(
 
     def study_and_print() -> None:
         study = tyro.cli(kind, prog=prog, args=arguments)
-        if not study.seeds:
-            raise TrainingError("--seeds is empty; give at least one")
+        if not study.seeds or len(set(study.seeds)) < len(study.seeds):
+            raise TrainingError("--seeds must name at least one, and none twice")
         if study.out is not None:
             study.out.mkdir(parents=True, exist_ok=True)  # before anything is computed that could not be written
         results, table = run(study)

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -62,6 +63,8 @@ def trials(out: Path | None, wanted: Sequence[Trial]) -> Iterator[list[Json]]:
     """
     if not wanted:
         raise TrainingError("there is nothing to run: a list of what to train is empty")
+    if any(trial.name == other.name for trial, other in combinations(wanted, 2)):
+        raise TrainingError("something is to be run twice; name it once")
     for _, config in wanted:  # what the last run would fail for is known before the first
         config.check()
         if config.learner in ADAPTED:

@@ -109,6 +109,8 @@ def test_an_action_that_is_no_text_is_refused() -> None:
     codes.reset(seed=0)
     with pytest.raises(ArenaError, match="0 to 95"):
         codes.step(np.full(16, 96))
+    with pytest.raises(ArenaError, match="integers"):
+        codes.step(np.full(16, 65.7))  # type: ignore[arg-type]
     with pytest.raises(ArenaError, match="lengths"):
         ByteCodes(env, 16.5)  # type: ignore[arg-type]
 

@@ -299,7 +299,7 @@ CLUB = ("Adam", "Bob", "Nina", "Quinn")
         (r"3\frac{1}{2}", "rational", (), (), None), (r"\frac{7}{2}", "rational", (), (), "7/2"),
         ("<answer>3*x+2</answer>", "expression", (), (), "3 * x + 2"), ("The answer is not: 3*x+2", "expression", (), (), None),
         ("Answer: 3*x+2. Answer: 4*x", "expression", (), (), None), ("Answer: 3*x. So the answer is 3*x", "expression", (), (), "3 * x"),
-        ("<answer> two  words </answer>", "text", (), (), "two words"),
+        ("<answer> two  words </answer>", "text", (), (), "two words"), ("The answer is: 9", "text", (), (), "9"), ("Answer: 9", "text", (), (), "9"),
     ],
 )  # fmt: skip
 def test_answers_in_other_words(

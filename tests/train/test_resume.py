@@ -78,6 +78,11 @@ def test_a_run_cannot_be_made_shorter(run: Path, tmp_path: Path, capsys: pytest.
     assert "less than the 16" in capsys.readouterr().err
 
 
+def test_a_run_stays_what_it_was(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--resume", str(run), "--lr", "5"]) == 2
+    assert capsys.readouterr().err.startswith("error: --lr has no place")
+
+
 def test_a_failed_start_leaves_no_folder(lm_folder: Path, tmp_path: Path) -> None:
     arguments = ["--model", str(lm_folder), "--run-dir", str(tmp_path / "run"), "--init-from", "/nowhere"]
     assert main(arguments) == 2

@@ -169,6 +169,8 @@ def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -
         (continual, ["--variants", "soft-prompt", "soft_prompt"], "soft_prompt"),
         (continual, ["--training.eval-episodes", "1"], "evaluate on more"),
         (continual, ["--seeds"], "--seeds"),
+        (compare, ["--seeds", "0", "0"], "--seeds"),
+        (recipe, ["--changes", "lr 0.1", "lr 0.1"], "twice"),
         (federated, ["--clients", "9"], "--clients 9"),
         (federated, ["--clients", "2"], "dealt out"),
         (federated, ["--episodes", "6"], "--episodes 6"),
