@@ -50,7 +50,7 @@ _TAKEN_BACK = re.compile(
 )
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|other|smaller|larger|bigger) than|or (?:more|less|fewer)|"
-    r"about|around|approximately|roughly|nearly|almost|no|up to|hundreds?|thousands?|[mbtr]+illions?|dozens?|twice|"
+    r"about|around|approximately|roughly|nearly|almost|no|up to|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|twice|"
     r"double|triple|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed|close to)\b|"
     r"(?<![-=])>|[<≤≥≠~≈±]|!=",
     re.I,
