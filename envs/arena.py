@@ -117,9 +117,9 @@ class ReasoningArenaEnv(gym.Env[str, str]):
                 difficulty than the environment's own.
 
         Raises:
-            ArenaError: the difficulty is not allowed.
+            ArenaError: another option, or a difficulty that is not allowed.
         """
-        levels = self.source.levels((options or {}).get("difficulty"))
+        levels = self.source.options(options)
         super().reset(seed=seed)
         generator = self.np_random
         if seed is not None or generator is not self._seeded_by:

@@ -17,8 +17,9 @@ from bisect import bisect_right
 from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
+from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.expression import NoExpression, fits, symbols
-from reasoning_arena.envs.problem import Posed
+from reasoning_arena.envs.problem import ANSWER_TYPES, Posed
 from reasoning_arena.envs.values import MAX_DIGITS, Found, fraction, listed_integers, named, numbers, whole
 
 NOTHING = "none"  # the empty set
@@ -81,7 +82,12 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
         answer_type: one of ``ANSWER_TYPES``.
         candidates: for "choice" and "name", what may be answered.
         items: for "set", "summary" and "list", what may be in it; a list without them is one of integers.
+
+    Raises:
+        ArenaError: there is no such type.
     """
+    if answer_type not in ANSWER_TYPES:
+        raise ArenaError(f"unknown answer type {answer_type!r}; allowed are {', '.join(ANSWER_TYPES)}")
     # The usual cases, and the fast ones.
     if text in candidates:
         return text

@@ -12,7 +12,7 @@ MAX_DIGITS = 30  # longer numbers are no answer to any question of the suite
 # A number is not glued to letters, other digits, or a fraction; a full stop that ends a sentence may follow.
 _NUMBERS = re.compile(
     r"(?<![\w.,/^])(?<![A-Za-z−-]\()(?P<sign>[-−+]|(?:\b(?:minus|negative)\s)?)(?:[$€£]\s?)?"
-    r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?P<rest>(?:\.{2,}|[.,/^%:])?\d[\d.,/^:]*)?(?P<after>[A-Za-z_%°^/+]*)",
+    r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?P<rest>(?:\.{2,}|[.,/^%:])?\d[\d.,/^:]*)?(?P<after>[A-Za-z_%°^/+]*)",
     re.ASCII | re.I,
 )
 _UNITS = (
@@ -29,6 +29,7 @@ _NUMBER_WORDS = re.compile(
 _FRACTION_IS_ZERO = re.compile(r"\.0+\.?")
 _DECIMALS = re.compile(r"(?:\.\d+)?", re.ASCII)
 _DENOMINATOR = re.compile(r"0*[1-9]\d*", re.ASCII)
+_SPACED_FRACTION = re.compile(r"(?<!\d)(\d{1,15}) / (\d{1,15})(?!\d)", re.ASCII)
 _LATEX_FRACTION = re.compile(r"(?<!\d)\\[dt]?frac\s?\{(\d{1,15})\}\{(\d{1,15})\}", re.ASCII)
 _LIST_ITEMS = re.compile(r"[-−+]?[\w./%^]+")
 _SIGNED_INTEGER = re.compile(rf"[-−+]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
@@ -47,7 +48,7 @@ class Found(NamedTuple):
 
 def whole(digits: str, rest: str) -> str | None:
     """An integer in canonical form, written as one or with a fraction of zero."""
-    return str(int(digits)) if not rest or _FRACTION_IS_ZERO.fullmatch(rest) else None
+    return str(int(digits or "0")) if not rest or _FRACTION_IS_ZERO.fullmatch(rest) else None
 
 
 def fraction(digits: str, rest: str) -> str | None:
@@ -62,9 +63,13 @@ def fraction(digits: str, rest: str) -> str | None:
 
 
 def numbers(text: str, read: Callable[[str, str], str | None]) -> list[Found]:
-    r"""All numbers of a text; words count where there are no digits, and ``\frac{7}{2}`` is ``7/2``."""
-    if "\\" in text:
-        text = _LATEX_FRACTION.sub(lambda match: f"{match[1]}/{match[2]}".ljust(len(match[0])), text)
+    r"""All numbers of a text; words count where there are no digits, and ``\frac{7}{2}`` is ``7/2``.
+
+    So is ``7 / 2`` where fractions are read; among integers it is a calculation.
+    """
+    written = [_LATEX_FRACTION] if "\\" in text else []
+    for form in [*written, _SPACED_FRACTION] if read is fraction else written:
+        text = form.sub(lambda match: f"{match[1]}/{match[2]}".ljust(len(match[0])), text)
     found = []
     for match in _NUMBERS.finditer(text):
         digits, rest = match["whole"].replace(",", ""), match["rest"] or ""

@@ -88,7 +88,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
                 holds for the questions of this reset; those that follow a finished one are of the vector's own.
 
         Raises:
-            ArenaError: the seeds or the mask are not one for every lane.
+            ArenaError: the seeds or the mask are not one for every lane; another option.
         """
         if seed is None or isinstance(seed, (int, np.integer)):
             seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
@@ -96,7 +96,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
             seeds = list(seed)
         else:
             raise ArenaError(f"seed {seed!r} is not allowed; give an integer, or one for each lane")
-        levels = self.source.levels((options or {}).get("difficulty"))
+        levels = self.source.options(options, "reset_mask")
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         if len(seeds) != self.num_envs or mask.shape != (self.num_envs,) or mask.dtype != bool:
             raise ArenaError(f"seed and reset_mask must hold one value for each of the {self.num_envs} lanes")

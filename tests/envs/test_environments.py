@@ -197,6 +197,12 @@ def test_some_lanes_can_be_reset_alone() -> None:
         vector.reset(seed=[1, 2])
 
 
+def test_an_unknown_reset_option_is_refused() -> None:
+    for env, allowed in ((ReasoningArenaEnv(), "difficulty$"), (ReasoningArenaVectorEnv(2), "difficulty, reset_mask$")):
+        with pytest.raises(ArenaError, match=f"'dificulty'; allowed are {allowed}"):
+            env.reset(options={"dificulty": 3})
+
+
 def test_importing_the_environments_loads_no_torch() -> None:
     code = "import sys, reasoning_arena.envs; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.problem import ANSWER_TYPES, Posed
 from reasoning_arena.envs.scoring import extract, score
 
@@ -131,6 +132,8 @@ RATIONALS = [
     r"\frac{7}{2}",
     r"\boxed{\frac{7}{2}}",
     "so it makes 3.5 parts",
+    "7 / 2",
+    "so 14 / 4 of them",
     "7 / 2 = 3.5",
     "21/6 = 7/2",
 ]
@@ -144,7 +147,8 @@ NOT_RATIONALS = [
     "3 1/2",
     "about 3.5",
     "3.5 or 4",
-    "7 / 2",
+    "7 / 2 / 1",
+    "3 7 / 2",
     "3.5e0",
     "35%",
     "3,5",
@@ -296,6 +300,8 @@ CLUB = ("Adam", "Bob", "Nina", "Quinn")
         ("Yes, no poets are pilots.", "yes_no", (), (), "yes"), ("It follows that no nurses are sailors.", "yes_no", (), (), None), ("No.", "yes_no", (), (), "no"),
         ("Nina and Quinn are in the tennis club and not in the music club.", "set", (), CLUB, "Nina, Quinn"), ("Adam or Bob", "set", (), CLUB, None),
         ("Adam and Bob", "set", (), CLUB, "Adam, Bob"), ("3 or 5 or 7", "list", (), (), None), ("3, 5, 7", "list", (), (), "3, 5, 7"),
+        (".5", "rational", (), (), "1/2"), ("about $-.25", "rational", (), (), None), ("-.25", "rational", (), (), "-1/4"), ("0 .5", "rational", (), (), None),
+        (".5", "integer", (), (), None), ("and .0", "integer", (), (), "0"), ("7 / 7", "integer", (), (), None), ("...5", "integer", (), (), None),
         (r"3\frac{1}{2}", "rational", (), (), None), (r"\frac{7}{2}", "rational", (), (), "7/2"),
         ("<answer>3*x+2</answer>", "expression", (), (), "3 * x + 2"), ("The answer is not: 3*x+2", "expression", (), (), None),
         ("Answer: 3*x+2. Answer: 4*x", "expression", (), (), None), ("Answer: 3*x. So the answer is 3*x", "expression", (), (), "3 * x"),
@@ -306,3 +312,8 @@ def test_answers_in_other_words(
     text: str, answer_type: str, candidates: tuple[str, ...], items: tuple[str, ...], value: str | None
 ) -> None:
     assert extract(text, answer_type, candidates, items) == value
+
+
+def test_an_unknown_answer_type_is_refused() -> None:
+    with pytest.raises(ArenaError, match="allowed are integer"):
+        extract("9", "number")
