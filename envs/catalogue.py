@@ -56,6 +56,15 @@ def table(levels: Sequence[Level], counts: Sequence[int]) -> str:
     return "\n".join(lines)
 
 
+def section(name: str, problems: int) -> str:
+    """All that the catalogue says of one task."""
+    task = get_task(name)
+    levels = [audit(task, level, problems, seeds=10) for level in DIFFICULTIES]
+    counts = [distinct(task, level) for level in DIFFICULTIES]
+    print(f"{name}: {'ok' if all(level.passed for level in levels) else 'FAILED'}", file=sys.stderr)
+    return "\n\n".join([f"## {name}", description(task), table(levels, counts), examples(task)])
+
+
 def catalogue(problems: int) -> str:
     """The whole document, with an audit of so many problems a task and difficulty."""
     parts = [
@@ -65,12 +74,7 @@ def catalogue(problems: int) -> str:
         "where the answers are no closed set. The last column is the highest of some 40 policies that do not reason, "
         "the answer to the most similar question seen before among them.",
     ]
-    for name in REGISTRY:
-        task = get_task(name)
-        levels = [audit(task, level, problems, seeds=10) for level in DIFFICULTIES]
-        counts = [distinct(task, level) for level in DIFFICULTIES]
-        parts += [f"## {name}", description(task), table(levels, counts), examples(task)]
-        print(f"{name}: {'ok' if all(level.passed for level in levels) else 'FAILED'}", file=sys.stderr)
+    parts += [section(name, problems) for name in REGISTRY]
     return "\n\n".join(parts) + "\n"
 
 

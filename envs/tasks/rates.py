@@ -1,7 +1,7 @@
 """Rates and units: how much comes of how much?
 
-    All rates are steady. A tap pours 7 litres of water in 2 minutes. How many litres of water does the tap pour in
-    9 minutes?      → 63/2
+    All rates are steady. A tap pours 7 litres of water in 2 minutes. Exactly how many litres of water does the tap pour
+    in 9 minutes?      → 63/2
 
 Difficulty 1 is one product or one quotient: a rate for one unit, or two units of the same kind. 2 is a rule of three;
 3 adds a conversion of units; 4 chains two rates and a conversion; 5 chains two rates and two conversions, and tells of
@@ -97,10 +97,10 @@ class Rates(Task):
         known = " ".join(told)
         tail = QUERIES[facts.query][phrasing in (1, 2)].format(maker=maker, verb=verb, thing=thing, given=given)
         question = (
-            f"{known} How many {asked} {tail}?",
-            f"{known} Find how many {asked} {tail}.",
-            f"We know the following. {known} The question is how many {asked} {tail}.",
-            f"How many {asked} {tail}? {known}",
+            f"{known} Exactly how many {asked} {tail}?",
+            f"{known} Find exactly how many {asked} {tail}.",
+            f"We know the following. {known} The question is exactly how many {asked} {tail}.",
+            f"Exactly how many {asked} {tail}? {known}",
         )[phrasing]
         above, below = facts.value
         answer = f"{above}/{below}" if below > 1 else str(above)

@@ -128,7 +128,7 @@ FINGERPRINTS: dict[str, str] = {
     "family": "183f9895e395849c",
     "directions": "0f8a5f6ab33cf710",
     "calendar": "1c11641894afa6a9",
-    "rates": "4a66ad3e4b727c0b",
+    "rates": "bda7c6e7affa3256",
     "program": "b4ac59d5c1888846",
     "strings": "491cb653c2eb4b49",
     "lists": "99ba237516198c2c",
