@@ -1,9 +1,15 @@
 """Tiny random models of several families, made on the spot."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# One thread a worker: the threads of several processes would wait for each other. Read when torch is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.envs import ORIGINAL_FIVE, ProblemSource
