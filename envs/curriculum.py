@@ -106,10 +106,16 @@ class Curriculum(gym.Wrapper[str, str, str, str]):
         self._asked = ""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Ask a new question, of the difficulty that its task has come to."""
+        """Ask a new question, of the difficulty that its task has come to.
+
+        Raises:
+            ArenaError: options, which could only ask for another one.
+        """
+        if options:
+            raise ArenaError(f"reset options {options!r} are not allowed: the curriculum decides the difficulty")
         if seed is not None:
             self.ladder.begin()
-        question, info = self.env.reset(seed=seed, options={**(options or {}), "difficulty": dict(self.ladder.levels)})
+        question, info = self.env.reset(seed=seed, options={"difficulty": dict(self.ladder.levels)})
         self._asked = info["task"]
         return question, {**info, "curriculum": self.ladder.state()}
 

@@ -133,6 +133,8 @@ class ProblemSource:
         Raises:
             ArenaError: an option that is not known, or a difficulty that is not allowed.
         """
+        if given is not None and not isinstance(given, Mapping):
+            raise ArenaError(f"reset options {given!r} are not allowed; give a dict")
         given = given or {}
         unknown = set(given) - {"difficulty", *known}
         if unknown:

@@ -5,7 +5,7 @@ they decide the split: a problem that belongs to another split is dropped before
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar
@@ -111,7 +111,7 @@ def get_tasks(names: str | Iterable[str]) -> tuple[Task, ...]:
     Raises:
         ArenaError: the mixture is empty, names a task twice, or names an unknown one.
     """
-    if not isinstance(names, Iterable):
+    if not isinstance(names, Iterable) or isinstance(names, Set | Mapping):  # whose order is not theirs to give
         raise ArenaError(f"tasks {names!r} is not allowed; give names of tasks, such as {', '.join(ORIGINAL_FIVE)}")
     given = (names,) if isinstance(names, str) else tuple(names)
     if not given:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 MAX_DIGITS = 30  # longer numbers are no answer to any question of the suite
 # A number is not glued to letters, other digits, or a fraction; a full stop that ends a sentence may follow.
 _NUMBERS = re.compile(
-    r"(?<![\w.,/^])(?<![A-Za-z−-]\()(?P<sign>[-−+]|(?:\b(?:minus|negative)\s)?)(?:[$€£]\s?)?"
+    r"(?<![\w.,/^])(?<![A-Za-z−-]\()(?P<sign>[-−–+]|(?:\b(?:minus|negative)\s)?)(?:[$€£]\s?)?"
     r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?P<rest>(?:\.{2,}|[.,/^%:])?\d[\d.,/^:]*)?(?P<after>[A-Za-z_%°^/+]*)",
     re.ASCII | re.I,
 )
@@ -29,7 +29,8 @@ _NUMBER_WORDS = re.compile(
 _FRACTION_IS_ZERO = re.compile(r"\.0+\.?")
 _DECIMALS = re.compile(r"(?:\.\d+)?", re.ASCII)
 _DENOMINATOR = re.compile(r"0*[1-9]\d*", re.ASCII)
-_SPACED_FRACTION = re.compile(r"(?<!\d)(\d{1,15}) / (\d{1,15})(?!\d)", re.ASCII)
+_SPACED_FRACTION = re.compile(r"(?<!\d)(\d{1,15})(?: / | /|/ )(\d{1,15})(?!\d)", re.ASCII)
+_DIVIDED = re.compile(r" ?/ ?\d")
 _LATEX_FRACTION = re.compile(r"(?<!\d)\\[dt]?frac\s?\{(\d{1,15})\}\{(\d{1,15})\}", re.ASCII)
 _LIST_ITEMS = re.compile(r"[-−+]?[\w./%^]+")
 _SIGNED_INTEGER = re.compile(rf"[-−+]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
@@ -75,6 +76,7 @@ def numbers(text: str, read: Callable[[str, str], str | None]) -> list[Found]:
         digits, rest = match["whole"].replace(",", ""), match["rest"] or ""
         ordinal = not rest and match["after"].lower() in _ORDINALS
         glued = (match["after"] and not ordinal) or text[match.end() : match.end() + 1].isnumeric()  # as in "9²"
+        glued = glued or _DIVIDED.match(text, match.end()) is not None
         value = read(digits, rest) if not glued and len(digits) + len(rest) <= MAX_DIGITS else None
         if value is not None and value != "0" and match["sign"] not in ("", "+"):
             value = f"-{value}"

@@ -90,12 +90,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         Raises:
             ArenaError: the seeds or the mask are not one for every lane; another option.
         """
-        if seed is None or isinstance(seed, (int, np.integer)):
-            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
-        elif isinstance(seed, Sequence | np.ndarray):
-            seeds = list(seed)
-        else:
-            raise ArenaError(f"seed {seed!r} is not allowed; give an integer, or one for each lane")
+        seeds = _seeds(seed, self.num_envs)
         levels = self.source.options(options, "reset_mask")
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         if len(seeds) != self.num_envs or mask.shape != (self.num_envs,) or mask.dtype != bool:
@@ -161,6 +156,20 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
 
     def _observations(self) -> tuple[str, ...]:
         return tuple(episode.observation for episode in self._episodes)
+
+
+def _seeds(seed: object, n: int) -> list[int | None]:
+    """A seed for each of n lanes, or None to go on.
+
+    Raises:
+        ArenaError: neither an integer nor a row of them.
+    """
+    if seed is None or is_integer(seed, 0):
+        return [None if seed is None else int(seed) + i for i in range(n)]  # type: ignore[call-overload]
+    given = seed.tolist() if isinstance(seed, np.ndarray) else seed
+    if not isinstance(given, Sequence) or not all(one is None or is_integer(one, 0) for one in given):
+        raise ArenaError(f"seed {seed!r} is not allowed; give an integer of at least 0, or one for each lane")
+    return [None if one is None else int(one) for one in given]
 
 
 def _stacked(infos: Sequence[Info | None]) -> Info:

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasoning_arena.envs import ArenaError, ReasoningArenaEnv, ReasoningArenaVectorEnv, environment_ids
+from reasoning_arena.envs.curriculum import Curriculum
 from reasoning_arena.envs.wrappers import ByteCodes
 
 IDS = list(environment_ids())
@@ -201,6 +202,24 @@ def test_an_unknown_reset_option_is_refused() -> None:
     for env, allowed in ((ReasoningArenaEnv(), "difficulty$"), (ReasoningArenaVectorEnv(2), "difficulty, reset_mask$")):
         with pytest.raises(ArenaError, match=f"'dificulty'; allowed are {allowed}"):
             env.reset(options={"dificulty": 3})
+        with pytest.raises(ArenaError, match="give a dict"):
+            env.reset(options=5)  # type: ignore[arg-type]
+    with pytest.raises(ArenaError, match="curriculum decides"):
+        Curriculum(gym.make("ReasoningArena-v0")).reset(options={"difficulty": 2})
+
+
+def test_seeds_of_lanes_may_be_an_array() -> None:
+    vector = ReasoningArenaVectorEnv(2)
+    assert vector.reset(seed=np.array([3, 9]))[0] == vector.reset(seed=[3, 9])[0]  # type: ignore[arg-type]
+    for seed in ("12", [1.5, 2], np.array(3), [-1, 2]):
+        with pytest.raises(ArenaError, match="seed"):
+            vector.reset(seed=seed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tasks", [{"math", "grid"}, {"math": 1, "grid": 5}])
+def test_tasks_without_an_order_are_refused(tasks: Any) -> None:
+    with pytest.raises(ArenaError, match="give names"):
+        gym.make("ReasoningArena-v0", tasks=tasks)
 
 
 def test_importing_the_environments_loads_no_torch() -> None:

@@ -300,6 +300,8 @@ CLUB = ("Adam", "Bob", "Nina", "Quinn")
         ("Yes, no poets are pilots.", "yes_no", (), (), "yes"), ("It follows that no nurses are sailors.", "yes_no", (), (), None), ("No.", "yes_no", (), (), "no"),
         ("Nina and Quinn are in the tennis club and not in the music club.", "set", (), CLUB, "Nina, Quinn"), ("Adam or Bob", "set", (), CLUB, None),
         ("Adam and Bob", "set", (), CLUB, "Adam, Bob"), ("3 or 5 or 7", "list", (), (), None), ("3, 5, 7", "list", (), (), "3, 5, 7"),
+        ("7 /2", "rational", (), (), "7/2"), ("7/ 2", "rational", (), (), "7/2"), ("7 /2", "integer", (), (), None), ("9 /0", "integer", (), (), None),
+        ("–9", "integer", (), (), "-9"), ("so 14 /2 = 7", "integer", (), (), "7"),
         (".5", "rational", (), (), "1/2"), ("about $-.25", "rational", (), (), None), ("-.25", "rational", (), (), "-1/4"), ("0 .5", "rational", (), (), None),
         (".5", "integer", (), (), None), ("and .0", "integer", (), (), "0"), ("7 / 7", "integer", (), (), None), ("...5", "integer", (), (), None),
         (r"3\frac{1}{2}", "rational", (), (), None), (r"\frac{7}{2}", "rational", (), (), "7/2"),
