@@ -119,7 +119,7 @@ class ReasoningArenaEnv(gym.Env[str, str]):
         Raises:
             ArenaError: another option, or a difficulty that is not allowed.
         """
-        levels = self.source.options(options)
+        levels = self.source.reset_levels(options)
         super().reset(seed=seed)
         generator = self.np_random
         if seed is not None or generator is not self._seeded_by:

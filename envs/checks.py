@@ -2,9 +2,10 @@
 
 import math
 from numbers import Integral, Real
+from typing import TypeGuard
 
 
-def is_integer(value: object, least: int = 1) -> bool:
+def is_integer(value: object, least: int = 1) -> TypeGuard[int]:
     """Whether it is an integer of at least that much."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 

@@ -123,24 +123,25 @@ class ProblemSource:
                 raise ArenaError(f"difficulty {level!r} of one question is not allowed; give an integer of 1 to 5")
         return {name: int(level) for name, level in given.items()}
 
-    def options(self, given: Mapping[str, Any] | None, *known: str) -> dict[str, int] | None:
+    def reset_levels(self, options: Mapping[str, Any] | None, *known: str) -> dict[str, int] | None:
         """The levels that a reset's options ask for.
 
         Args:
-            given: the options; ``"difficulty"`` is what ``levels`` takes.
-            known: other options that are allowed.
+            options: whose ``"difficulty"`` is what ``levels`` takes.
+            known: others that are allowed.
 
         Raises:
             ArenaError: an option that is not known, or a difficulty that is not allowed.
         """
-        if given is not None and not isinstance(given, Mapping):
-            raise ArenaError(f"reset options {given!r} are not allowed; give a dict")
-        given = given or {}
-        unknown = set(given) - {"difficulty", *known}
+        if options is None:
+            return None
+        if not isinstance(options, Mapping):
+            raise ArenaError(f"reset options {options!r} are not allowed; give a dict")
+        unknown = set(options) - {"difficulty", *known}
         if unknown:
             allowed = ", ".join(("difficulty", *known))
             raise ArenaError(f"unknown reset options {', '.join(map(repr, unknown))}; allowed are {allowed}")
-        return self.levels(given.get("difficulty"))
+        return self.levels(options.get("difficulty"))
 
     def stream(self, seed: int) -> Iterator[Problem]:
         """All problems of one seed, without end."""

@@ -91,7 +91,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
             ArenaError: the seeds or the mask are not one for every lane; another option.
         """
         seeds = _seeds(seed, self.num_envs)
-        levels = self.source.options(options, "reset_mask")
+        levels = self.source.reset_levels(options, "reset_mask")
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         if len(seeds) != self.num_envs or mask.shape != (self.num_envs,) or mask.dtype != bool:
             raise ArenaError(f"seed and reset_mask must hold one value for each of the {self.num_envs} lanes")
@@ -164,8 +164,10 @@ def _seeds(seed: object, n: int) -> list[int | None]:
     Raises:
         ArenaError: neither an integer nor a row of them.
     """
-    if seed is None or is_integer(seed, 0):
-        return [None if seed is None else int(seed) + i for i in range(n)]  # type: ignore[call-overload]
+    if seed is None:
+        return [None] * n
+    if is_integer(seed, 0):
+        return [int(seed) + i for i in range(n)]
     given = seed.tolist() if isinstance(seed, np.ndarray) else seed
     if not isinstance(given, Sequence) or not all(one is None or is_integer(one, 0) for one in given):
         raise ArenaError(f"seed {seed!r} is not allowed; give an integer of at least 0, or one for each lane")
