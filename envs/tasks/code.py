@@ -4,9 +4,9 @@
     Use only x, whole numbers, +, -, * and parentheses, at most 24 symbols.      → 3 * x + 2
 
 Difficulty 1 takes one step: ``x + b``, ``x - b``, ``b - x``, ``a * x``. 2 takes two: ``a * x + b``, ``a * x - b``,
-``b - a * x``. 3 is quadratic: ``a * x * x + b * x + c``, where b may be 0. 4 has two variables, ``a * x + b * y + c``
-and ``x * y + c``, and is shown near 0; 5 multiplies them, farther off: ``(x + a) * (y + b)``,
-``a * x * y + c``, ``a * x * y + b * x + c * y + d``. The numbers are of either sign.
+``b - a * x``. 3 has two variables, ``a * x + b * y + c`` and ``x * y + c``, and is shown near 0. 4 is quadratic:
+``a * x * x + b * x + c``, where b may be 0. 5 multiplies two variables, and is shown farther off:
+``(x + a) * (y + b)``, ``a * x * y + c``, ``a * x * y + b * x + c * y + d``. The numbers are of either sign.
 
 Any expression that fits the pairs is right. Of the declared ones exactly one does: three inputs determine a polynomial
 of degree 2, the corners of a square one of degree 1 in x and in y, and equal functions are written in one way, what is
@@ -100,12 +100,12 @@ def _drawn(rng: Rng, difficulty: int) -> tuple[Terms, list[tuple[int, ...]]]:
     if difficulty == 2:
         a, b, c = rng.between(2, 9), rng.between(1, 20), rng.between(20, 80)
         return ((0, a, 0, b), (0, a, 0, -b), (0, -a, 0, c))[kind], [(x,), (x + 1,), (x + rng.between(2, 9),)]
-    if difficulty == 3:
+    if difficulty == 4:
         a = rng.pick((1, 1, 2, 3, -1, -2))
         c = rng.between(1, 40) if a < 0 else _nonzero(rng, 30)
         return (a, rng.between(-9, 9), 0, c), [(0,), (1,), (2,), (x + 2,), (rng.between(11, 15),)]
     b, c, d = _nonzero(rng, 9), _nonzero(rng, 9), _nonzero(rng, 20)
-    if difficulty == 4:
+    if difficulty == 3:
         x, far = 0, (rng.between(2, 9), rng.between(2, 9))
         terms = ((1, 0, 0, d), (0, abs(b), c, d), (0, c, abs(b), d))[kind]
     else:

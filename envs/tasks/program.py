@@ -204,7 +204,7 @@ def _write(rng: Rng, difficulty: int, writer: _Writer) -> str:
         for target, other in rng.mixed(((a, b), (a, b), (b, a), (b, a))):
             writer.add(writer.step(target, target, other))
         return a
-    times = rng.between(3, 4)
+    times = rng.between(3, 4) + (difficulty == 5)  # of its first loop
     if difficulty < 5:
         writer.add(writer.step(b, b, a))
         if difficulty == 4:
@@ -221,7 +221,7 @@ def _write(rng: Rng, difficulty: int, writer: _Writer) -> str:
     cases = f"{b} = {b} - {rng.between(2, 9)}", f"{b} = {b} + {rng.pick((a, str(rng.between(5, 15))))}"
     choice = (b, ">", max(1, writer.values[b] + rng.between(-4, 12)), *cases)
     writer.add(choice, f"{a} = {a} {kind} {by}", loop=loop, times=times, aside=writer.step(asides[0], asides[0], b))
-    times, last = rng.between(2, 3), f"{b} = {b} + {rng.pick((a, str(rng.between(2, 9))))}"
+    times, last = rng.between(3, 4), f"{b} = {b} + {rng.pick((a, str(rng.between(2, 9))))}"
     writer.add(last, loop=f"repeat {times} times", times=times, aside=writer.step(asides[1], asides[1], asides[0]))
     writer.add(f"{a} = {a} {'+-'[writer.values[a] > writer.values[b]]} {b}")
     return rng.pick((a, b))

@@ -2,8 +2,9 @@
 
     What number comes next? 3, 5, 7, 9, 11      → 13
 
-Difficulty 1 adds or subtracts a constant. 2 has larger constants and constant factors; 3 two alternating steps and
-steps that grow; 4 sums of the two terms before and two sequences interleaved; 5 a factor and a step at once.
+Difficulty 1 adds or subtracts a small constant. 2 has larger constants and constant factors; 3 two alternating steps and
+steps that grow; 4 sums of the two terms before and two sequences interleaved; 5 a factor and a step at once, and steps
+that grow downwards. From 3 on the numbers are large, because a model finds small ones easier than any rule is hard.
 
 A sequence has no proved continuation unless the rules are declared: ``solve`` knows this module's seven rules, and
     every one of them that fits the numbers shown must give the same next number.
@@ -85,7 +86,7 @@ def _large_steps(rng: Rng) -> Facts:
 
 
 def _factor(rng: Rng) -> Facts:
-    factor = rng.between(2, 4)
+    factor = rng.between(2, 3)
     terms = [rng.between(1, 60)]
     for _ in range(4):
         terms.append(terms[-1] * factor)
@@ -93,18 +94,17 @@ def _factor(rng: Rng) -> Facts:
 
 
 def _two_steps(rng: Rng) -> Facts:
-    a = rng.between(1, 15)
-    b = (a + rng.between(1, 14) - 1) % 15 + 1  # any step of 1 to 15 but a
+    a, b = rng.pick_distinct(range(21, 200), 2)
     if rng.random() < 0.5:
         b = -b
-    terms = [rng.between(1, 60)]
+    terms = [rng.between(601, 900)]
     for i in range(5):
         terms.append(terms[-1] + (a, b)[i % 2])
     return Facts(tuple(terms), terms[-1] + b)
 
 
 def _growing(rng: Rng, sign: int) -> Facts:
-    start, step, growth = rng.between(1, 40), rng.between(1, 12), rng.between(1, 6)
+    start, step, growth = rng.between(101, 400), rng.between(41, 160), rng.between(21, 90)
     terms = [start if sign > 0 else start + 5 * step + 15 * growth]
     for i in range(4):
         terms.append(terms[-1] + sign * (step + i * growth))
@@ -120,25 +120,24 @@ def _growing_step_down(rng: Rng) -> Facts:
 
 
 def _sum_of_two(rng: Rng) -> Facts:
-    terms = [rng.between(1, 40), rng.between(1, 40)]
+    terms = [rng.between(41, 400), rng.between(41, 400)]
     for _ in range(4):
         terms.append(terms[-2] + terms[-1])
     return Facts(tuple(terms), terms[-2] + terms[-1])
 
 
 def _interleaved(rng: Rng) -> Facts:
-    p, q = rng.between(1, 50), rng.between(1, 50)
-    a = rng.between(1, 12)
-    b = (a + rng.between(1, 11) - 1) % 12 + 1  # any step of 1 to 12 but a, which would repeat two steps
+    p, q = rng.between(1, 900), rng.between(1, 900)
+    a, b = rng.pick_distinct(range(21, 90), 2)  # equal ones would repeat two steps
     terms = tuple(number for i in range(3) for number in (p + a * i, q + b * i))
     return Facts(terms, p + 3 * a)
 
 
 def _factor_and_step(rng: Rng) -> Facts:
-    factor, step = rng.between(2, 3), rng.between(1, 20)
+    factor, step = rng.between(3, 4), rng.between(11, 99)
     if rng.random() < 0.5:
         step = -step
-    terms = [rng.between(21, 60)]
+    terms = [rng.between(51, 99)]
     for _ in range(4):
         terms.append(terms[-1] * factor + step)
     return Facts(tuple(terms), terms[-1] * factor + step)

@@ -115,7 +115,7 @@ def fingerprint(name: str) -> str:
 # A changed fingerprint is a changed environment: it needs a new version.
 FINGERPRINTS: dict[str, str] = {
     "comparison": "68029a6616cbdb78",
-    "sequence": "800781dd77100ee8",
+    "sequence": "01fa422d1368caca",
     "causal": "4bd532646e643a92",
     "math": "6c7b3e97c2b64bfc",
     "grid": "b245b501730091c6",
@@ -129,12 +129,12 @@ FINGERPRINTS: dict[str, str] = {
     "directions": "0f8a5f6ab33cf710",
     "calendar": "1c11641894afa6a9",
     "rates": "bda7c6e7affa3256",
-    "program": "b4ac59d5c1888846",
+    "program": "f83260e55ff6a630",
     "strings": "491cb653c2eb4b49",
     "lists": "99ba237516198c2c",
     "story": "cb53bfdf627a083d",
     "summary": "6a30e91ddf1d60b6",
-    "code": "e96b618fb41dd0e2",
+    "code": "0277841f9dc3c3be",
 }
 
 
