@@ -2,9 +2,9 @@
 
     What number comes next? 3, 5, 7, 9, 11      → 13
 
-Difficulty 1 adds or subtracts a small constant. 2 has larger constants and constant factors; 3 two alternating steps and
-steps that grow; 4 sums of the two terms before and two sequences interleaved; 5 a factor and a step at once, and steps
-that grow downwards. From 3 on the numbers are large, because a model finds small ones easier than any rule is hard.
+Difficulty 1 adds or subtracts a small constant. 2 has larger constants and constant factors; 3 two alternating steps
+and steps that grow; 4 sums of the two terms before and two sequences interleaved; 5 a factor and a step at once, and
+steps that grow downwards. From 3 on the numbers are large: to a model, small ones are easier than any rule is hard.
 
 A sequence has no proved continuation unless the rules are declared: ``solve`` knows this module's seven rules, and
     every one of them that fits the numbers shown must give the same next number.
