@@ -17,6 +17,7 @@ from reasoning_arena.train.interrupts import interrupts
 from reasoning_arena.train.records import Json
 from reasoning_arena.train.run import Run
 from tqdm import tqdm
+from transformers.utils.logging import disable_progress_bar
 
 
 def train(config: Config) -> Json:
@@ -32,9 +33,11 @@ def train(config: Config) -> Json:
         ArenaError, AgentError, TrainingError: something that was asked for cannot be had; all messages say what.
         KeyboardInterrupt: it was interrupted; everything is saved, and the argument is the run folder.
     """
+    silent = config.quiet or not distributed.is_first()
+    if silent:
+        disable_progress_bar()  # transformers' own, of loading
     run = Run(config)
     config, lm = run.config, run.policy.lm
-    silent = config.quiet or not distributed.is_first()
     if not silent:
         print(
             f"{config.loss} learning of {run.policy.soft_prompt.size:,} numbers on {lm.name} "

@@ -25,7 +25,6 @@ from reasoning_arena.train.online import train
 from reasoning_arena.train.records import read_json
 from reasoning_arena.train.studies import Json, Study
 from tqdm import tqdm
-from transformers.utils.logging import disable_progress_bar
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,6 @@ def trials(out: Path | None, wanted: Sequence[Trial]) -> Iterator[list[Json]]:
 
 def _measure(config: Config) -> Json:
     """Train once; called in a process of its own."""
-    disable_progress_bar()  # transformers' own, of loading
     with TemporaryDirectory() as scratch:
         results = train(dataclasses.replace(config, run_dir=Path(scratch) / "run"))
     wanted = "initial", "final", "training_seconds", "episodes_per_second", "parameters", "peak_memory"

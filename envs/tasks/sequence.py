@@ -7,7 +7,7 @@ and steps that grow; 4 sums of the two terms before and two sequences interleave
 steps that grow downwards. From 3 on the numbers are large: to a model, small ones are easier than any rule is hard.
 
 A sequence has no proved continuation unless the rules are declared: ``solve`` knows this module's seven rules, and
-    every one of them that fits the numbers shown must give the same next number.
+every one of them that fits the numbers shown must give the same next number.
 """
 
 import re

@@ -4,8 +4,8 @@
     words. Name the person, the thing and the city, and no other fact.      → Lima, Paul, lamp
 
 Difficulty is the number of deals, what is told of each, and how: 3 deals of three facts, 4 of four facts, a sentence
-each; 4 of four facts told here and there; the same with three mistakes that are corrected at the end; 5 of five facts
-with four mistakes. From 3 on, the summary may have to leave out one of the facts.
+each; 4 of four facts told here and there; 5 of four facts with three mistakes that are corrected at the end; 6 of five
+facts with four mistakes. From 3 on, the summary may have to leave out one of the facts.
 
 All facts of a report are different words, and a sentence that names one fact too many, or a corrected one, is wrong.
 The deal that is asked for is drawn last, so copying a sentence is right at most once in as many times as there are
@@ -32,7 +32,7 @@ CITIES = (
 PRICES = tuple(str(price) for price in range(21, 100))
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 VERBS = ("bought", "sold", "rented")
-SHAPES = {1: (3, 3, 0), 2: (4, 4, 0), 3: (4, 4, 0), 4: (4, 4, 3), 5: (5, 5, 4)}  # → (deals, facts of each, mistakes)
+SHAPES = {1: (3, 3, 0), 2: (4, 4, 0), 3: (4, 4, 0), 4: (5, 4, 3), 5: (6, 5, 4)}  # → (deals, facts of each, mistakes)
 KINDS = ("person", "thing", "city", "price", "day")
 POOLS = (PEOPLE, THINGS, CITIES, PRICES, DAYS)
 PARTS = ("", "", " in %s", " for %s dollars", " on %s")  # what a sentence on a deal adds for facts of each kind

@@ -133,7 +133,7 @@ FINGERPRINTS: dict[str, str] = {
     "strings": "491cb653c2eb4b49",
     "lists": "99ba237516198c2c",
     "story": "cb53bfdf627a083d",
-    "summary": "6a30e91ddf1d60b6",
+    "summary": "7f71860a4ce4e4db",
     "code": "0277841f9dc3c3be",
 }
 
