@@ -46,7 +46,7 @@ class LowRankAdapters(Steering):
         require_peft()
         from peft import LoraConfig, inject_adapter_in_model
 
-        self.weight = nn.Parameter(weight.detach().float().clone(), requires_grad=prompt_learns)
+        self.weight = nn.Parameter(weight.detach().float().clone().to(lm.device), requires_grad=prompt_learns)
         self._config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, task_type="CAUSAL_LM")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

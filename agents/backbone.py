@@ -40,7 +40,8 @@ class Backbone:
         self.fused: FusedDecoder | None = None
         self.shares_prefix = False
         self._plain_head = self._head_is_plain()
-        if self._takes_positions:
+        # A window counts columns back from each token; only in the ordinary layout are those the tokens before it.
+        if self._takes_positions and not _sees_less(self.model.config.get_text_config()):
             self._choose_way(fuse=frozen and self._plain_head)
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -124,3 +125,11 @@ class Backbone:
             return False
         error = (logits - expected).norm() / expected.norm()
         return bool(error < (1e-3 if self.lm.dtype == torch.float32 else 0.1))
+
+
+def _sees_less(config: Any) -> bool:
+    """Whether a layer attends to less than all tokens before, most often to a window of the last ones."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds is None:
+        return getattr(config, "sliding_window", None) is not None
+    return set(kinds) != {"full_attention"}

@@ -51,8 +51,7 @@ class FusedDecoder:
         if len(set(getattr(model, "hf_device_map", {}).values())) > 1:
             # Accelerate moves inputs and weights when a module is called, and none is called here.
             raise ValueError("a model that is spread over devices is not computed here")
-        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-        if config.model_type not in FAMILIES or config.hidden_act != "silu" or kinds != {"full_attention"}:
+        if config.model_type not in FAMILIES or config.hidden_act != "silu":
             raise ValueError(f"{config.model_type} is not computed here")
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads

@@ -1,7 +1,7 @@
 """The frozen language model: it scores and decodes text that stands behind a soft prompt.
 
-The soft prompt is an argument: ``[P, D]`` for the whole batch, ``[U, P, D]`` one a prompt, or a pair of a part that all
-share and a part of each prompt's own; who made it is of no concern here.
+The soft prompt is an argument: ``[P, D]`` for the whole batch, or a pair of a part that all share and a part of each
+prompt's own, ``[U, Q, D]``; who made it is of no concern here.
 
 Layout of a batch: ``soft prompt | tokens that all prompts begin with | pads | rest of the prompt | completion | pads``,
 with position ids to match. What stands before the pads is the same in every row: it is computed once, with gradients,
@@ -13,8 +13,8 @@ Greedy decoding repeats a known completion exactly when every token of it, the s
 given those before. So scoring it already tells what would be decoded; only from the first token that differs is there
 anything to decode.
 
-Notation: U prompts, N completions, T completion tokens, L columns of a batch, P virtual tokens, D hidden size,
-V vocabulary.
+Notation: U prompts, N completions, T completion tokens, L columns of a batch, P virtual tokens that all share, Q of a
+prompt's own, D hidden size, V vocabulary.
 """
 
 from collections.abc import Iterable, Sequence
@@ -90,7 +90,7 @@ class LanguageModel:
         """Log-probabilities of completions behind their prompts.
 
         Args:
-            soft_prompt: ``[P, D]``, ``[U, P, D]`` one a prompt, or a pair of both, the shared part first.
+            soft_prompt: ``[P, D]``, or a pair of that and each prompt's own, ``[U, Q, D]``.
             prompts: U rows of at least one token.
             completions: N rows of at least one token.
             owners: which prompt each completion follows; by default the n-th follows the n-th.
@@ -182,7 +182,7 @@ class LanguageModel:
         """Complete every prompt once at each of its temperatures.
 
         Args:
-            soft_prompt: ``[P, D]``, ``[U, P, D]`` one a prompt, or a pair of both, the shared part first.
+            soft_prompt: ``[P, D]``, or a pair of that and each prompt's own, ``[U, Q, D]``.
             prompts: U rows of at least one token.
             max_new_tokens: the longest completion.
             stop_ids: tokens that end one; the completion holds its own.

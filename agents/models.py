@@ -106,6 +106,13 @@ def _locate(name: str) -> str:
     return name
 
 
+def absolute(name: str) -> str:
+    """A name under which the same model is found from any working folder."""
+    path = Path(name).expanduser()
+    local = name not in EMBEDDED and (path.suffix == ".gguf" or path.is_dir())
+    return str(path.absolute()) if local else name
+
+
 def choose_device(device: str) -> torch.device:
     """The torch device of that name; "auto" and "balanced" are CUDA where there is one, else the CPU.
 
@@ -123,7 +130,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """The dtype of that name; "auto" measures whether bfloat16 matrix products are the faster ones.
+    """The dtype of that name; "auto" is bfloat16 on a GPU that has it, and on a CPU where its products are faster.
 
     Raises:
         AgentError: an unknown name.

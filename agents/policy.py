@@ -46,7 +46,8 @@ class SoftPromptPolicy:
         self.lm = lm
         self.language_model = LanguageModel(lm, frozen=not soft_prompt.changes_model)
         self.encoder = Encoder(lm, chat_template)
-        self.soft_prompt = soft_prompt.to(lm.device)
+        # What changes the model is already where the model is, which may be on several devices.
+        self.soft_prompt = soft_prompt if soft_prompt.changes_model else soft_prompt.to(lm.device)
         self.max_new_tokens = max_new_tokens
 
     def act(

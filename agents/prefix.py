@@ -39,7 +39,7 @@ class Front(NamedTuple):
 
 def front_of(soft: Soft, lm: LoadedModel) -> Front:
     """A soft prompt as a model takes it."""
-    shared, own = soft if isinstance(soft, tuple) else (soft, None) if soft.dim() == 2 else (soft[0, :0], soft)
+    shared, own = soft if isinstance(soft, tuple) else (soft, None)
     return Front(shared.to(lm.device, lm.dtype), None if own is None else own.to(lm.device, lm.dtype))
 
 

@@ -73,7 +73,7 @@ def initial_soft_prompt(
     if init == "vocabulary":
         ids = torch.randint(size, (tokens or DEFAULT_TOKENS,), generator=generator)
     elif init == "text":
-        words = lm.tokenizer(text, add_special_tokens=False).input_ids
+        words = lm.tokenizer(text.encode("utf-8", "replace").decode(), add_special_tokens=False).input_ids
         if not words:
             raise AgentError(f"the soft prompt's text {text!r} holds no token")
         ids = torch.tensor([words[i % len(words)] for i in range(tokens or len(words))])

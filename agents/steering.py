@@ -16,7 +16,7 @@ from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
 from torch import Tensor, nn
 
-# ``[P, D]`` for all prompts, ``[U, P, D]`` one a prompt, or a pair of both: what all share, and what stands behind it.
+# ``[P, D]`` for all prompts, or that and ``[U, Q, D]``, what stands behind it in each.
 Soft = Tensor | tuple[Tensor, Tensor]
 
 
@@ -73,7 +73,7 @@ def prompt_tuning_export(weight: Tensor, lm: LoadedModel) -> tuple[dict[str, obj
         "num_virtual_tokens": weight.shape[0],
         "token_dim": weight.shape[1],
         "num_layers": text.num_hidden_layers,
-        "num_attention_heads": text.num_attention_heads,
+        "num_attention_heads": getattr(text, "num_attention_heads", 0),  # some have none, and prompt tuning needs none
         "num_transformer_submodules": 1,
         "prompt_tuning_init": "RANDOM",
         "inference_mode": True,

@@ -21,6 +21,7 @@ from transformers import (
     GPTNeoXConfig,
     LlamaConfig,
     MambaConfig,
+    MistralConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -37,6 +38,9 @@ FAMILIES: dict[str, Callable[[int], PreTrainedConfig]] = {
     "gemma": lambda v: GemmaConfig(vocab_size=v, intermediate_size=64, num_key_value_heads=1, head_dim=8, **SMALL),
     "gpt2": lambda v: GPT2Config(vocab_size=v, n_layer=2, n_head=4, n_embd=32, n_positions=512),
     "gpt_neox": lambda v: GPTNeoXConfig(vocab_size=v, intermediate_size=64, **SMALL),
+    "mistral": lambda v: MistralConfig(  # of which a layer sees the last tokens only
+        vocab_size=v, intermediate_size=64, num_key_value_heads=2, sliding_window=6, **SMALL
+    ),
     "mamba": lambda v: MambaConfig(vocab_size=v, hidden_size=32, state_size=4, num_hidden_layers=2, eos_token_id=2),
 }
 

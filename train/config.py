@@ -2,11 +2,11 @@
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName
+from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, absolute
 from reasoning_arena.agents.soft_prompt import SoftPromptInit
 from reasoning_arena.envs import ORIGINAL_FIVE, ProblemSource
 from reasoning_arena.train.errors import TrainingError
@@ -51,6 +51,15 @@ Answer: 7 + 5 = 12
 Answer: 81, 84, 87, 90, 93
 
 """
+CHOICES: dict[str, tuple[str, ...]] = {
+    "loss": get_args(LossName),
+    "learner": get_args(LearnerName),
+    "target": get_args(TargetName),
+    "init": get_args(SoftPromptInit),
+    "estimator": tuple(ESTIMATORS),
+    "dtype": get_args(DtypeName),
+    "eval_split": ("validation", "test"),
+}
 ADAPTED: tuple[LearnerName, ...] = "lora", "hybrid"  # learners that change the model itself
 ENDLESS = 10_000_000  # episodes of a run that ends by the clock
 # What None stands for, by loss.
@@ -125,8 +134,8 @@ class Config:
     lora_rank: int = 8
     """Rank of the low-rank adapters."""
     lr: float | None = None
-    """Learning rate of Adam, in units of the root mean square of the model's embeddings (0.2, or 0.1 from reward; with
-    a smaller batch than the default, less by the square root)."""
+    """Learning rate of Adam, in units of the root mean square of the model's embeddings, or of 0.02 for low-rank
+    adapters (0.2, or 0.1 from reward; with a smaller batch than the default, less by the square root)."""
     target: TargetName = "solution"
     """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE
@@ -143,7 +152,8 @@ class Config:
     """Learn faster on tasks that go badly, more slowly on those that go well."""
     estimator: Literal["reinforce", "rloo", "grpo", "maxrl", "raft", "exact"] = "exact"
     """How rewards become weights, for --loss reward. All weigh the model's own samples; exact has the environment pay
-    every answer that a question with a closed set of answers allows, and weighs samples like maxrl elsewhere."""
+    every answer that a question allows, where it says which and they are no more than --samples-per-question, and
+    weighs samples like maxrl elsewhere."""
     samples_per_question: int = 8
     """Answers to each question, for --loss reward."""
     kl: float = 0.0
@@ -160,12 +170,13 @@ class Config:
     """auto, cpu, cuda, cuda:1 …; balanced spreads a model that is too big for one GPU over all of them. Under torchrun,
     auto and cuda give each process a GPU of its own."""
     dtype: DtypeName = "auto"
-    """Of the frozen model; auto measures whether bfloat16 is the faster one."""
+    """Of the frozen model; auto is bfloat16 on a GPU that has it, and on a CPU where a measurement finds it faster."""
     run_dir: Path | None = None
     """Where the run is recorded (by default a new folder in runs/)."""
     resume: Path | None = None
-    """A run folder to go on from; --episodes may be raised, everything else stays as it was."""
-    quiet: bool = field(default=False)
+    """A run folder to go on from; --episodes may be raised, everything else stays as it was, and is refused here unless
+    it is the default."""
+    quiet: bool = False
     """No progress bar, nothing said before the end."""
 
     def check(self) -> None:
@@ -175,10 +186,10 @@ class Config:
             TrainingError: a flag's value is not allowed.
             ArenaError: an unknown task or difficulty.
         """
-        if self.loss not in DEFAULTS:
-            raise TrainingError(f"--loss {self.loss!r} is not allowed; give {', '.join(DEFAULTS)}")
-        if self.learner not in get_args(LearnerName):
-            raise TrainingError(f"--learner {self.learner!r} is not allowed; give {', '.join(get_args(LearnerName))}")
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise TrainingError(f"--{name.replace('_', '-')} {value!r} is not allowed; give {', '.join(allowed)}")
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
         for name in (
             "episodes",
@@ -203,8 +214,10 @@ class Config:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise TrainingError(f"--{name} {value} is not allowed; give 0 or more")
-        if self.seed < 0:
-            raise TrainingError(f"--seed {self.seed} is not allowed; give an integer of at least 0")
+        if not (isinstance(self.seed, int) and 0 <= self.seed < 2**32):
+            raise TrainingError(f"--seed {self.seed} is not allowed; give an integer from 0 to {2**32 - 1}")
+        if self.curriculum and self.difficulty == 1:
+            raise TrainingError("--curriculum rises from difficulty 1 to --difficulty; give one of at least 2")
         if self.kl and self.learner in ADAPTED:
             raise TrainingError(f"--kl is not allowed with --learner {self.learner}, which changes the model itself")
         least = max(ESTIMATORS[self.estimator].least_samples, 2 if self.kl else 1)  # kl is charged relative to a group
@@ -226,8 +239,9 @@ class Config:
         missing = {name: value for name, value in DEFAULTS[self.loss].items() if getattr(self, name) is None}
         if "lr" in missing and self.batch_size is not None:  # fewer questions, a noisier gradient
             missing["lr"] *= min(1.0, math.sqrt(self.batch_size / DEFAULTS[self.loss]["batch_size"]))
-        start = self.init_from and self.init_from.absolute()  # a run may be gone on with from elsewhere
-        return dataclasses.replace(self, **missing, init_from=start)
+        # A run may be gone on with from elsewhere.
+        start = self.init_from and self.init_from.absolute()
+        return dataclasses.replace(self, **missing, init_from=start, model=absolute(self.model))
 
     def to_json(self) -> dict[str, Any]:
         """All fields in JSON's types."""

@@ -1,7 +1,8 @@
 r"""How rewards become the weights of sampled answers in ``loss = −Σ w log π(y|x) / N``.
 
 Every estimator is a plain function from rewards ``[B, G]`` (B questions, G answers to each) to weights ``[B, G]``. An
-answer succeeded where the environment paid more than nothing; s̄ is a group's success rate, r̄ its mean reward.
+answer succeeded where the environment paid more than nothing; s̄ is a group's success rate, r̄ its mean reward. What is
+said of bias holds for samples at temperature 1; below it, likely answers weigh more than their probability.
 """
 
 from collections.abc import Callable

@@ -84,13 +84,14 @@ class Records:
         except OSError as error:
             raise TrainingError(f"cannot make the run folder {folder}: {error}") from error
         self.parameters, self.device = policy.soft_prompt.size, policy.lm.device
+        behind = None if past is None else episode + 1  # events from there on were of what is done anew
         past = past or {}
         self.training: list[Json] = [one for one in past.get("training", []) if one["episode"] <= episode]
         self.evaluations: list[Json] = [one for one in past.get("evaluations", []) if one["episode"] <= episode]
         self.seconds = float(past.get("training_seconds", 0.0))
         self._first: Evaluation | None = None
         write_json(folder / "config.json", config.to_json())
-        self.writer = SummaryWriter(str(folder), purge_step=episode + 1 if episode else None)
+        self.writer = SummaryWriter(str(folder), purge_step=behind)
         self.writer.add_custom_scalars(
             {
                 "before and after each update": {
@@ -275,7 +276,7 @@ def _smooth(values: Sequence[float]) -> list[float]:
 
 
 def _samples(first: Evaluation, now: Evaluation) -> str:
-    """A Markdown table of questions with the answers before and after learning."""
+    """A Markdown table of questions with the answers now and before: where the run began, or was gone on with."""
     rows = ["| question | before | now | gold | |", "|---|---|---|---|---|"]
     for before, after in list(zip(first.exchanges, now.exchanges, strict=True))[:SAMPLES]:
         cells = (

@@ -25,7 +25,7 @@ class RoundResult(NamedTuple):
 
     Attributes:
         update: the gradient step, or None where no answer carried a weight.
-        reward: the mean reward of the answers that were learnt from (of the greedy answers, in supervised learning).
+        reward: the mean reward of what the policy itself said: its samples, or its greedy answers where it drew none.
         accuracy_before: the share of right greedy answers before the update.
         accuracy_after: the same after it.
         extra: further figures by TensorBoard tag.

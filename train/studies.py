@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import tyro
 from reasoning_arena.envs.files import replacing
@@ -25,6 +26,7 @@ T = TypeVar("T", bound="Study")
 class Study:
     """Flags that every study has."""
 
+    goes_on: ClassVar[bool] = False  # with what an earlier one left in its folder
     seeds: tuple[int, ...] = (0, 1, 2)
     """Everything is done once with each of them."""
     out: Path | None = None
@@ -99,11 +101,20 @@ def command(
         if not study.seeds or len(set(study.seeds)) < len(study.seeds):
             raise TrainingError("--seeds must name at least one, and none twice")
         if study.out is not None:
+            if (study.out / "results.json").exists() and not study.goes_on:
+                raise TrainingError(f"--out {study.out} holds the results of something else; name another folder")
             study.out.mkdir(parents=True, exist_ok=True)  # before anything is computed that could not be written
         results, table = run(study)
         print(table)
         write(study, results, table)
 
     with suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, it ends runs in other processes
+        signal.signal(signal.SIGTERM, _stop)
     return exit_status(study_and_print)
+
+
+def _stop(number: int, frame: object) -> None:
+    """What a scheduler sends does what Ctrl-C does, which reaches the runs in other processes by itself."""
+    for process in multiprocessing.active_children():
+        process.terminate()
+    raise KeyboardInterrupt

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from reasoning_arena.agents.adapters import require_peft
 from reasoning_arena.agents.models import DtypeName, choose_device, choose_dtype, dtype_name
@@ -31,6 +31,7 @@ from tqdm import tqdm
 class EquallyLong(Study):
     """Flags of studies whose runs take equally long."""
 
+    goes_on: ClassVar[bool] = True
     minutes: float = 5.0
     """Of training, without evaluations, for each run."""
     problems: int = 400

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
-from reasoning_arena.agents.models import load_model
+from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import initial_soft_prompt
 from reasoning_arena.envs import ReasoningArenaVectorEnv
 from reasoning_arena.train.checkpoint import load_soft_prompt
-from reasoning_arena.train.config import Config
+from reasoning_arena.train.config import Config, LossName
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.learner import Learner
@@ -59,6 +59,17 @@ def test_tensorboard_holds_the_documented_tags(run: Path) -> None:
     assert [event.step for event in events.Scalars("eval/accuracy")] == [0, 8, 16]
     text = events.Tensors("held_out/answers/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert "| question | before | now | gold |" in text
+
+
+@pytest.mark.parametrize("loss", ["supervised", "reward"])
+def test_models_of_any_family_learn(
+    any_lm: LoadedModel, small: Callable[..., Config], tmp_path: Path, loss: LossName
+) -> None:
+    any_lm.model.save_pretrained(tmp_path / "model")
+    any_lm.tokenizer.save_pretrained(tmp_path / "model")
+    results = train(small(tmp_path / "model", loss=loss, episodes=8, run_dir=tmp_path / "run"))
+    assert [one["episode"] for one in results["training"]] == [4, 8]
+    assert (tmp_path / "run" / "checkpoints" / "episode-000008" / "adapter_model.safetensors").exists()
 
 
 @pytest.mark.parametrize("loss", ["supervised", "reward"])
@@ -209,6 +220,8 @@ def test_peft_loads_a_checkpoint_with_the_same_answers(lm_folder: Path, run: Pat
         (["--device", "tpu9"], "tpu9"),
         (["--resume", "/nowhere"], "no such run folder"),
         (["--eval-episodes", "3000", "--tasks", "sequence"], "lower --eval-episodes"),
+        (["--seed", "99999999999999999999"], "--seed 99999999999999999999"),
+        (["--curriculum"], "at least 2"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_2(

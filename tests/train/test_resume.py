@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import torch
-from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
+from reasoning_arena.train.checkpoint import latest_checkpoint, load_soft_prompt, load_state
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.online import main, train
+from reasoning_arena.train.run import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
@@ -53,6 +54,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         ("results.json", {"training": [{}], "evaluations": [{}], "training_seconds": 1}),
         ("config.json", {"lr": "x"}),
         ("config.json", {"tasks": 5}),
+        ("config.json", {"estimator": "x"}),
+        ("config.json", {"target": "x"}),
+        ("config.json", {"seed": 1.5}),
         ("training_state.pt", {"rounds": "x", "steering": {}, "learner": {}, "learning": []}),
         ("training_state.pt", {}),
     ],
@@ -154,6 +158,21 @@ def test_a_damaged_checkpoint_is_named(
         arguments = ["--init-from", str(checkpoint), "--model", str(lm_folder), "--run-dir", str(tmp_path / "new")]
     assert main(arguments) == 2
     assert "episode-000016" in capsys.readouterr().err
+
+
+def test_no_checkpoint_is_ahead_of_the_records(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, stops = Run(small(lm_folder, run_dir=tmp_path / "run")), iter([False, True])
+
+    def full() -> None:
+        raise TrainingError("No space left on device")
+
+    monkeypatch.setattr(run.records, "close", full)
+    with pytest.raises(TrainingError, match="No space"):
+        list(run.play(lambda: next(stops)))
+    assert run.episode == 4
+    assert latest_checkpoint(run.folder).name == "episode-000000"
 
 
 def test_a_full_disk_leaves_the_last_results(

@@ -177,6 +177,7 @@ def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -
         (meta, ["--adapt", "0", "3"], "--adapt"),
         (meta, ["--save", "."], "--save"),
         (compare, ["--out", "pyproject.toml"], "pyproject.toml"),
+        (continual, ["--out", "runs/federated"], "name another folder"),
         (compare, ["--training.kl", "0.1"], "--kl"),
         (recipe, ["--changes", "tasks math"], "tasks"),
         (recipe, ["--changes", 'init-text "x'], "cannot be read"),
