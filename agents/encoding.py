@@ -13,6 +13,11 @@ PLAIN_END = "\n\n"
 _PROBE = "<probe>"  # nothing that a template would strip
 
 
+def readable(text: str) -> str:
+    """The text without lone surrogates, which have no bytes that a tokenizer could read."""
+    return text.encode("utf-8", "replace").decode()
+
+
 class Encoder:
     """Encodes observations and answers for one model.
 
@@ -50,14 +55,12 @@ class Encoder:
         return (text if self.chat_template else text.partition("\n")[0]).strip()
 
     def _ids(self, text: str) -> list[int]:
-        clean = text.encode("utf-8", "replace").decode()  # a lone surrogate has no bytes that a tokenizer could read
-        return list(self.tokenizer(clean, add_special_tokens=False).input_ids)
+        return list(self.tokenizer(readable(text), add_special_tokens=False).input_ids)
 
     def _prompt_ids(self, observation: str) -> tuple[int, ...]:
         if self.chat_template:
             return tuple(self._ids(self._chat(observation)))
-        text = PLAIN.format(question=observation)
-        return tuple(self.tokenizer(text.encode("utf-8", "replace").decode()).input_ids)
+        return tuple(self.tokenizer(readable(PLAIN.format(question=observation))).input_ids)
 
     def _chat(self, question: str, answer: str | None = None) -> str:
         messages = [{"role": "user", "content": question}]

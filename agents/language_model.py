@@ -6,7 +6,7 @@ prompt's own, ``[U, Q, D]``; who made it is of no concern here.
 Layout of a batch: ``soft prompt | tokens that all prompts begin with | pads | rest of the prompt | completion | pads``,
 with position ids to match. What stands before the pads is the same in every row: it is computed once, with gradients,
 and its keys and values are shared. A prompt that several completions follow is computed once for all of them, and rows
-of like length are computed together. Models whose memory is not a plain cache of keys and values take the ordinary
+of like length are computed together. Models whose memory is not a plain cache of all keys and values take the ordinary
 layout ``pads | soft prompt | prompt | completion`` instead; a probe at construction finds out.
 
 Greedy decoding repeats a known completion exactly when every token of it, the stop token too, is the most likely one

@@ -106,7 +106,7 @@ def _locate(name: str) -> str:
     return name
 
 
-def absolute(name: str) -> str:
+def absolute_name(name: str) -> str:
     """A name under which the same model is found from any working folder."""
     path = Path(name).expanduser()
     local = name not in EMBEDDED and (path.suffix == ".gguf" or path.is_dir())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from reasoning_arena.agents.encoding import readable
 from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
@@ -73,7 +74,7 @@ def initial_soft_prompt(
     if init == "vocabulary":
         ids = torch.randint(size, (tokens or DEFAULT_TOKENS,), generator=generator)
     elif init == "text":
-        words = lm.tokenizer(text.encode("utf-8", "replace").decode(), add_special_tokens=False).input_ids
+        words = lm.tokenizer(readable(text), add_special_tokens=False).input_ids
         if not words:
             raise AgentError(f"the soft prompt's text {text!r} holds no token")
         ids = torch.tensor([words[i % len(words)] for i in range(tokens or len(words))])

@@ -4,9 +4,9 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, absolute
+from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, absolute_name
 from reasoning_arena.agents.soft_prompt import SoftPromptInit
 from reasoning_arena.envs import ORIGINAL_FIVE, ProblemSource
 from reasoning_arena.train.errors import TrainingError
@@ -51,15 +51,6 @@ Answer: 7 + 5 = 12
 Answer: 81, 84, 87, 90, 93
 
 """
-CHOICES: dict[str, tuple[str, ...]] = {
-    "loss": get_args(LossName),
-    "learner": get_args(LearnerName),
-    "target": get_args(TargetName),
-    "init": get_args(SoftPromptInit),
-    "estimator": tuple(ESTIMATORS),
-    "dtype": get_args(DtypeName),
-    "eval_split": ("validation", "test"),
-}
 ADAPTED: tuple[LearnerName, ...] = "lora", "hybrid"  # learners that change the model itself
 ENDLESS = 10_000_000  # episodes of a run that ends by the clock
 # What None stands for, by loss.
@@ -186,9 +177,9 @@ class Config:
             TrainingError: a flag's value is not allowed.
             ArenaError: an unknown task or difficulty.
         """
-        for name, allowed in CHOICES.items():
-            value = getattr(self, name)
-            if value not in allowed:
+        for name, kind in get_type_hints(Config).items():
+            value, allowed = getattr(self, name), get_args(kind)
+            if get_origin(kind) is Literal and value not in allowed:
                 raise TrainingError(f"--{name.replace('_', '-')} {value!r} is not allowed; give {', '.join(allowed)}")
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
         for name in (
@@ -241,7 +232,7 @@ class Config:
             missing["lr"] *= min(1.0, math.sqrt(self.batch_size / DEFAULTS[self.loss]["batch_size"]))
         # A run may be gone on with from elsewhere.
         start = self.init_from and self.init_from.absolute()
-        return dataclasses.replace(self, **missing, init_from=start, model=absolute(self.model))
+        return dataclasses.replace(self, **missing, init_from=start, model=absolute_name(self.model))
 
     def to_json(self) -> dict[str, Any]:
         """All fields in JSON's types."""

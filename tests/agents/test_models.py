@@ -12,7 +12,14 @@ from reasoning_arena.agents import embedded
 from reasoning_arena.agents.embedded import EMBEDDED, WheelFile
 from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.errors import AgentError
-from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dtype, load_model
+from reasoning_arena.agents.models import (
+    DEFAULT_MODEL,
+    LoadedModel,
+    absolute_name,
+    choose_device,
+    choose_dtype,
+    load_model,
+)
 from reasoning_arena.agents.soft_prompt import embedding_rms, initial_soft_prompt
 
 
@@ -35,9 +42,10 @@ def test_a_folder_without_a_model_says_what_would_do(tmp_path: Path) -> None:
         load_model(str(tmp_path))
 
 
-def test_a_file_that_is_no_gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("content", [b"nonsense", b"GGUF", b"GGUF\x03\0\0\0\x01\0"])
+def test_a_file_that_is_no_gguf(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REASONING_ARENA_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "x.gguf").write_bytes(b"nonsense")
+    (tmp_path / "x.gguf").write_bytes(content)
     with pytest.raises(AgentError, match="cannot be read as a GGUF"):
         load_model(str(tmp_path / "x.gguf"))
     assert not list((tmp_path / "cache").glob("gguf-*[!k]"))  # nothing but the lock is left
@@ -162,12 +170,22 @@ def test_any_text_can_be_encoded(lm: LoadedModel, text: str) -> None:
     assert encoder.completion_ids(text)[-1] == encoder.stop_id
 
 
+def test_a_folder_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert absolute_name("tiny") == str(tmp_path / "tiny")
+    assert absolute_name("x.gguf") == str(tmp_path / "x.gguf")
+    assert absolute_name("owner/model") == "owner/model"
+    assert absolute_name(DEFAULT_MODEL) == DEFAULT_MODEL
+
+
 def test_soft_prompts_begin_where_they_are_told(lm: LoadedModel) -> None:
     generator = torch.Generator().manual_seed(0)
     text = initial_soft_prompt(lm, 5, "text", "What number", generator)
     ids = lm.tokenizer("What number", add_special_tokens=False).input_ids
     embed = lm.model.get_input_embeddings()
     assert torch.equal(text.weight, embed(torch.tensor([ids[i % len(ids)] for i in range(5)])))
+    assert len(initial_soft_prompt(lm, None, "text", "\udcff", generator).weight)
     vocabulary = initial_soft_prompt(lm, 5, "vocabulary", "", generator)
     assert all((embed.weight == row).all(1).any() for row in vocabulary.weight)
     random = initial_soft_prompt(lm, 400, "random", "", generator)
