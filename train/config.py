@@ -11,46 +11,11 @@ from reasoning_arena.agents.soft_prompt import SoftPromptInit
 from reasoning_arena.envs import ORIGINAL_FIVE, ProblemSource
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.estimators import ESTIMATORS
+from reasoning_arena.train.examples import few_shot, plain, worked
 
 LossName = Literal["supervised", "reward", "contrastive"]
 LearnerName = Literal["soft-prompt", "per-task", "mixture", "lora", "hybrid"]
 TargetName = Literal["answer", "solution"]
-# What the soft prompt starts from. Its words are none of the tasks' names and things.
-WORKED_EXAMPLES = """\
-Coal brings smog and salt brings luck. There is coal. What follows?
-Answer: coal brings smog
-
-Kim has 7 pens and finds 5. How many pens does Kim have?
-Answer: 7 + 5 = 12
-
-Tom has the pen. Lea has the cup. Kim has the rest, pen, cup or key. Who has the cup?
-Answer: pen: Tom, cup: Lea, key: Kim, so cup: Lea
-
-Oslo is colder than Rome. Rome is colder than Cairo. Which is the warmest?
-Answer: coldest: Oslo, second: Rome, warmest: Cairo, so warmest: Cairo
-
-81, 84, 87, 90
-Answer: 81, 84, 87, 90, 93, so 93
-
-"""
-# Plain answers where the environment says which there are, worked ones elsewhere: what is sampled can be stumbled upon.
-MIXED_EXAMPLES = """\
-Coal brings smog and salt brings luck. There is coal. What follows?
-Answer: smog
-
-Tom has the pen. Lea has the cup. Kim has the rest, pen, cup or key. Who has the cup?
-Answer: Lea
-
-Oslo is colder than Rome. Rome is colder than Cairo. Which is the warmest?
-Answer: Cairo
-
-Kim has 7 pens and finds 5. How many pens does Kim have?
-Answer: 7 + 5 = 12
-
-81, 84, 87, 90, ? What is next?
-Answer: 81, 84, 87, 90, 93
-
-"""
 ADAPTED: tuple[LearnerName, ...] = "lora", "hybrid"  # learners that change the model itself
 ENDLESS = 10_000_000  # episodes of a run that ends by the clock
 # What None stands for, by loss.
@@ -61,15 +26,15 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "eval_interval": 240,
         "lr": 0.2,
         "max_new_tokens": 56,
-        "init_text": WORKED_EXAMPLES,
+        "init_text": few_shot(worked, 1),
     },
     "reward": {
-        "episodes": 1920,
+        "episodes": 960,
         "batch_size": 8,
-        "eval_interval": 480,
-        "lr": 0.1,
-        "max_new_tokens": 24,
-        "init_text": MIXED_EXAMPLES,
+        "eval_interval": 240,
+        "lr": 0.06,
+        "max_new_tokens": 36,
+        "init_text": few_shot(plain, 3),
     },
     "contrastive": {
         "episodes": 960,
@@ -77,7 +42,7 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "eval_interval": 240,
         "lr": 0.1,
         "max_new_tokens": 56,
-        "init_text": MIXED_EXAMPLES,
+        "init_text": few_shot(plain, 1),
     },
 }
 
@@ -96,14 +61,14 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (by default 960, or 1,920 from reward)."""
+    """Questions to learn from (960 by default)."""
     minutes: float | None = None
     """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner. The processes that
     torchrun starts divide them evenly."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (240, or 480 from reward)."""
+    """Episodes from one evaluation to the next (240 by default)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     generalisation: bool = False
@@ -126,7 +91,7 @@ class Config:
     """Rank of the low-rank adapters."""
     lr: float | None = None
     """Learning rate of Adam, in units of the root mean square of the model's embeddings, or of 0.02 for low-rank
-    adapters (0.2, or 0.1 from reward; with a smaller batch than the default, less by the square root)."""
+    adapters (0.2, from reward 0.06, contrastive 0.1; less by the square root with a smaller batch than the default)."""
     target: TargetName = "solution"
     """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE
@@ -149,10 +114,10 @@ class Config:
     """Answers to each question, for --loss reward."""
     kl: float = 0.0
     """What sampled answers are charged for each nat by which they are likelier than unprompted (--loss reward)."""
-    temperature: float = 0.8
+    temperature: float = 0.6
     """At which those answers are sampled."""
     max_new_tokens: int | None = None
-    """The longest answer, in tokens (56, or 24 from reward)."""
+    """The longest answer, in tokens (56, or 36 from reward)."""
     chat_template: bool = False
     """Put questions through the tokenizer's chat template, where it has one, instead of "question, Answer:"."""
     seed: int = 0
