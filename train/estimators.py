@@ -5,7 +5,7 @@ answer succeeded where the environment paid more than nothing; s̄ is a group's 
 said of bias holds for samples at temperature 1; below it, likely answers weigh more than their probability.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,6 +54,17 @@ def exact(rewards: Tensor, logprobs: Tensor) -> Tensor:
     if not success.any():
         return torch.zeros_like(rewards)
     return torch.where(success, logprobs, -torch.inf).softmax(0)
+
+
+def gathered(weights: Tensor, answers: Sequence[tuple[int, ...]]) -> Tensor:
+    """The weights ``[G]`` of a group's answers, all that equal ones carry given to the first: to score once will do."""
+    together, first = weights.clone(), dict[tuple[int, ...], int]()
+    for i, answer in enumerate(answers):
+        known = first.setdefault(answer, i)
+        if known < i:
+            together[known] += together[i]
+            together[i] = 0
+    return together
 
 
 class Estimator(NamedTuple):

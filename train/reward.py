@@ -7,7 +7,7 @@ import torch
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
-from reasoning_arena.train.estimators import ESTIMATORS, exact
+from reasoning_arena.train.estimators import ESTIMATORS, exact, gathered
 from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import weighted_completions
 from reasoning_arena.train.rounds import Lanes, RoundResult, new_stream, texts
@@ -136,6 +136,9 @@ class RewardRound:
         weights = self.estimator.weights(rewards).clone()  # (B, G)
         enumerated = torch.tensor([group.enumerated for group in groups])
         weights[enumerated] = (rewards[enumerated] > 0).float()  # of those, only what was paid can carry a weight
+        if not pull:
+            for k, group in enumerate(groups):
+                weights[k] = gathered(weights[k], group.tokens)
         wanted = (weights != 0) | (~enumerated[:, None] & (pull > 0))
         chosen, again = wanted.nonzero().tolist(), self.stream.replay.draw()
         if not chosen and not again:
