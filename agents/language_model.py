@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from reasoning_arena.agents.backbone import Backbone
 from reasoning_arena.agents.decoding import Said, choose, decode, decode_plainly
-from reasoning_arena.agents.kv_cache import Context, Memory, merged
+from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, merged
 from reasoning_arena.agents.layout import Ids, buckets, right_padded
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.prefix import Front, Prefixes, front_of, memory_of
@@ -225,15 +225,17 @@ class LanguageModel:
             mask, embeds, cache = self._prefixes.begin(front, starts, [()] * len(prompts), head)
             if embeds.shape[1]:
                 self.backbone.forward(embeds, mask, cache)
-            index = torch.tensor(list(owners), device=self.lm.device)
-            cache.batch_select_indices(index)
             rows = [
                 [prompts[owner][-1], *completion[:-1]] for owner, completion in zip(owners, completions, strict=True)
             ]
-            ids, attend = right_padded(rows, self.lm.device)  # (N, T)
-            mask = torch.cat([mask[index], attend], 1)
-            features = self.backbone.forward(self.backbone.embed(ids), mask, cache)
-            yield list(range(len(rows))), features, memory_of(head, cache, mask)
+            for chosen in buckets([len(row) for row in rows], self.pass_overhead):
+                index = torch.tensor([owners[n] for n in chosen], device=self.lm.device)
+                behind = SharedHeadCache(self.backbone.layers, head and head.keys_values, cache.own)
+                behind.batch_select_indices(index)
+                ids, attend = right_padded([rows[n] for n in chosen], self.lm.device)  # (n, T)
+                attend = torch.cat([mask[index], attend], 1)
+                features = self.backbone.forward(self.backbone.embed(ids), attend, behind)
+                yield chosen, features, memory_of(head, behind, attend)
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
