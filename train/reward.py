@@ -136,9 +136,8 @@ class RewardRound:
         weights = self.estimator.weights(rewards).clone()  # (B, G)
         enumerated = torch.tensor([group.enumerated for group in groups])
         weights[enumerated] = (rewards[enumerated] > 0).float()  # of those, only what was paid can carry a weight
-        if not pull:
-            for k, group in enumerate(groups):
-                weights[k] = gathered(weights[k], group.tokens)
+        for k, group in enumerate(groups):
+            weights[k] = gathered(weights[k], group.tokens)
         wanted = (weights != 0) | (~enumerated[:, None] & (pull > 0))
         chosen, again = wanted.nonzero().tolist(), self.stream.replay.draw()
         if not chosen and not again:
