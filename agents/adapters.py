@@ -10,7 +10,7 @@ import torch
 from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
-from reasoning_arena.agents.steering import Soft, Steering, prompt_tuning_export
+from reasoning_arena.agents.steering import Export, Soft, Steering, prompt_tuning_export
 from torch import Tensor, nn
 
 
@@ -33,6 +33,7 @@ class LowRankAdapters(Steering):
         rank: of the adapters.
         prompt_learns: whether the soft prompt learns too.
         seed: of the adapters' first values.
+        preamble: what stands in front of the soft prompt, ``[F, D]``, or None.
 
     Raises:
         AgentError: PEFT is not installed, or finds no layers to adapt.
@@ -41,8 +42,17 @@ class LowRankAdapters(Steering):
     changes_model = True
     UNIT = 0.02  # of the adapters' numbers: a learning rate of 0.1 is 0.002, a usual one for LoRA
 
-    def __init__(self, lm: LoadedModel, weight: Tensor, rank: int, *, prompt_learns: bool, seed: int) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        lm: LoadedModel,
+        weight: Tensor,
+        rank: int,
+        *,
+        prompt_learns: bool,
+        seed: int,
+        preamble: Tensor | None = None,
+    ) -> None:
+        super().__init__(preamble, weight.shape[1])
         require_peft()
         from peft import LoraConfig, inject_adapter_in_model
 
@@ -62,8 +72,8 @@ class LowRankAdapters(Steering):
         self.adapters = nn.ParameterList([parameter for _, parameter in named])
 
     def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Soft:
-        """The soft prompt, ``[P, D]``."""
-        return self.weight
+        """The soft prompt, the same for all questions."""
+        return Soft(self.preamble, self.weight)
 
     def units(self, embedding_rms: float) -> Iterator[tuple[nn.Parameter, float]]:
         """The soft prompt in units of the embeddings, the adapters in their own."""
@@ -72,7 +82,7 @@ class LowRankAdapters(Steering):
         for parameter in self.adapters:
             yield parameter, self.UNIT
 
-    def exports(self, lm: LoadedModel) -> dict[str, tuple[dict[str, object], dict[str, Tensor]]]:
+    def exports(self, lm: LoadedModel) -> dict[str, Export]:
         """The adapters, and the soft prompt that stands in front of them."""
         fields: dict[str, object] = self._config.to_dict()  # type: ignore[no-untyped-call]
         config = {k: sorted(v) if isinstance(v, set) else v for k, v in fields.items()}
@@ -81,4 +91,4 @@ class LowRankAdapters(Steering):
         tensors = {
             f"base_model.model.{name.replace('.default', '')}": one.detach().cpu().contiguous() for name, one in pairs
         }
-        return {"lora": (config, tensors), "soft_prompt": prompt_tuning_export(self.weight, lm)}
+        return {"lora": Export(config, tensors, {}), "soft_prompt": prompt_tuning_export(self(), lm)}

@@ -99,6 +99,12 @@ class SharedHeadCache(DynamicCache):
         """The rows' own keys and values."""
         return [layer.own for layer in self.layers if layer.own is not None]
 
+    @property
+    def whole(self) -> KeysValues:
+        """Every row's keys and values, each with a copy of the head."""
+        pairs = zip([layer.head for layer in self.layers], self.own, strict=True)
+        return [own if head is None else _behind(head, own) for head, own in pairs]
+
 
 class Memory(NamedTuple):
     """What n rows remember, without gradients.
@@ -107,19 +113,25 @@ class Memory(NamedTuple):
         head: keys and values that all rows share, or None.
         own: the rows' own behind them.
         mask: which columns may be attended to, those of the head first, ``[n, S + C]``.
+        preamble: what the head begins with, and others may begin with too, or None.
     """
 
     head: KeysValues | None
     own: KeysValues
     mask: Tensor
+    preamble: KeysValues | None = None
 
     def rows(self, index: Tensor) -> "Memory":
         """Some rows, or some repeated."""
-        return Memory(self.head, [_rows(pair, index) for pair in self.own], self.mask[index])
+        return self._replace(own=[_rows(pair, index) for pair in self.own], mask=self.mask[index])
 
-    def whole(self, layer: int) -> Pair:
-        """One layer's keys and values with a copy of the head in every row."""
-        return self.own[layer] if self.head is None else _behind(self.head[layer], self.own[layer])
+    def behind(self, columns: int, layer: int) -> Pair:
+        """One layer's keys and values with a copy, in every row, of what the head holds behind its first columns."""
+        if columns == columns_of(self.head):
+            return self.own[layer]
+        assert self.head is not None
+        keys, values = self.head[layer]
+        return _behind((keys[:, :, columns:], values[:, :, columns:]), self.own[layer])
 
 
 class Context(NamedTuple):
@@ -151,15 +163,19 @@ class Context(NamedTuple):
 
 
 def merged(memories: Sequence[Memory]) -> Memory:
-    """Several batches' rows as one batch's, the shorter ones padded on the left of what is their own."""
-    head = memories[0].head
-    apart = any(memory.head is not head for memory in memories)  # then every row gets a copy of its own
-    shared = 0 if head is None or apart else head[0][0].shape[2]
+    """Several batches' rows as one batch's, the shorter ones padded on the left of what is their own.
+
+    What the heads do not have in common becomes each row's own.
+    """
+    head, preamble = memories[0].head, memories[0].preamble
+    if any(memory.head is not head for memory in memories):
+        head = None if any(memory.preamble is not preamble for memory in memories) else preamble
+    shared = columns_of(head)
     widths = [memory.mask.shape[1] - shared for memory in memories]
     short = [max(widths) - width for width in widths]
     own: KeysValues = []
     for layer in range(len(memories[0].own)):  # one after another: all of them twice would be gigabytes
-        pairs = [memory.whole(layer) if apart else memory.own[layer] for memory in memories]
+        pairs = [memory.behind(shared, layer) for memory in memories]
         keys = torch.cat([pad(keys, (0, 0, by, 0)) for (keys, _), by in zip(pairs, short, strict=True)])
         values = torch.cat([pad(values, (0, 0, by, 0)) for (_, values), by in zip(pairs, short, strict=True)])
         own.append((keys, values))
@@ -167,7 +183,12 @@ def merged(memories: Sequence[Memory]) -> Memory:
         torch.cat([memory.mask[:, :shared], pad(memory.mask[:, shared:], (by, 0))], 1)
         for memory, by in zip(memories, short, strict=True)
     ]
-    return Memory(None if apart else head, own, torch.cat(masks))
+    return Memory(head, own, torch.cat(masks), preamble)
+
+
+def columns_of(head: KeysValues | None) -> int:
+    """How many columns a head has."""
+    return 0 if head is None else head[0][0].shape[2]
 
 
 def detached(pairs: KeysValues) -> KeysValues:

@@ -1,13 +1,13 @@
 """The frozen language model: it scores and decodes text that stands behind a soft prompt.
 
-The soft prompt is an argument: ``[P, D]`` for the whole batch, or a pair of a part that all share and a part of each
-prompt's own, ``[U, Q, D]``; who made it is of no concern here.
+The soft prompt is an argument: ``[P, D]`` for the whole batch, or a ``Soft``, which may have a preamble that never
+learns and a part of each prompt's own; who made it is of no concern here.
 
 Layout of a batch: ``soft prompt | tokens that all prompts begin with | pads | rest of the prompt | completion | pads``,
-with position ids to match. What stands before the pads is the same in every row: it is computed once, with gradients,
-and its keys and values are shared. A prompt that several completions follow is computed once for all of them, and rows
-of like length are computed together. Models whose memory is not a plain cache of all keys and values take the ordinary
-layout ``pads | soft prompt | prompt | completion`` instead; a probe at construction finds out.
+with position ids to match. What stands before the pads is the same in every row: it is computed once, with gradients
+where it learns, and its keys and values are shared. A prompt that several completions follow is computed once for all
+of them, and rows of like length are computed together. Models whose memory is not a plain cache of all keys and values
+take the ordinary layout ``pads | soft prompt | prompt | completion`` instead; a probe at construction finds out.
 
 Greedy decoding repeats a known completion exactly when every token of it, the stop token too, is the most likely one
 given those before. So scoring it already tells what would be decoded; only from the first token that differs is there
@@ -26,8 +26,8 @@ from reasoning_arena.agents.decoding import Said, choose, decode, decode_plainly
 from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, merged
 from reasoning_arena.agents.layout import Ids, buckets, right_padded
 from reasoning_arena.agents.models import LoadedModel
-from reasoning_arena.agents.prefix import Front, Prefixes, front_of, memory_of
-from reasoning_arena.agents.steering import Soft
+from reasoning_arena.agents.prefix import Prefixes, memory_of
+from reasoning_arena.agents.steering import Soft, as_soft
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -80,7 +80,7 @@ class LanguageModel:
 
     def score(
         self,
-        soft_prompt: Soft,
+        soft_prompt: Soft | Tensor,
         prompts: Sequence[Ids],
         completions: Sequence[Ids],
         owners: Sequence[int] | None = None,
@@ -90,18 +90,18 @@ class LanguageModel:
         """Log-probabilities of completions behind their prompts.
 
         Args:
-            soft_prompt: ``[P, D]``, or a pair of that and each prompt's own, ``[U, Q, D]``.
+            soft_prompt: ``[P, D]``, or with all its parts.
             prompts: U rows of at least one token.
             completions: N rows of at least one token.
             owners: which prompt each completion follows; by default the n-th follows the n-th.
             keep_contexts: whether ``greedy`` will be asked for these.
         """
-        front = front_of(soft_prompt, self.lm)
+        soft = as_soft(soft_prompt).to(self.lm)
         targets, mask = right_padded(completions, self.lm.device)  # (N, T)
         logprobs = torch.zeros(targets.shape, device=targets.device)
         greedy = torch.zeros_like(targets)
         contexts = []
-        for rows, features, memory in self._score_batches(front, prompts, completions, owners):
+        for rows, features, memory in self._score_batches(soft, prompts, completions, owners):
             index = torch.tensor(rows, device=targets.device)
             width = features.shape[1]
             own_mask, own_targets = mask[index, :width], targets[index, :width]
@@ -171,7 +171,7 @@ class LanguageModel:
     @torch.no_grad()
     def generate(
         self,
-        soft_prompt: Soft,
+        soft_prompt: Soft | Tensor,
         prompts: Sequence[Ids],
         max_new_tokens: int,
         stop_ids: frozenset[int],
@@ -182,7 +182,7 @@ class LanguageModel:
         """Complete every prompt once at each of its temperatures.
 
         Args:
-            soft_prompt: ``[P, D]``, or a pair of that and each prompt's own, ``[U, Q, D]``.
+            soft_prompt: ``[P, D]``, or with all its parts.
             prompts: U rows of at least one token.
             max_new_tokens: the longest completion.
             stop_ids: tokens that end one; the completion holds its own.
@@ -192,17 +192,17 @@ class LanguageModel:
         Returns:
             all completions, those of one prompt next to each other.
         """
-        front = front_of(soft_prompt, self.lm)
+        soft = as_soft(soft_prompt).to(self.lm)
         if temperatures is None:
             temperatures = [(0.0,)] * len(prompts)
         owners = torch.tensor([u for u, some in enumerate(temperatures) for _ in some], device=self.lm.device)  # (N,)
         warmth = torch.tensor([one for some in temperatures for one in some], device=self.lm.device)  # (N,)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
-            each, front = [prompts[owner] for owner in owners.tolist()], front.of(owners.tolist())
-            return decode_plainly(self.backbone, front.whole(), each, max_new_tokens, stops, warmth, generator)
-        head = self._prefixes.head(front, prompts)
-        mask, embeds, cache = self._prefixes.begin(front, prompts, [()] * len(prompts), head)
+            each, virtual = [prompts[owner] for owner in owners.tolist()], soft.of(owners.tolist()).whole()
+            return decode_plainly(self.backbone, virtual, each, max_new_tokens, stops, warmth, generator)
+        head, left = self._prefixes.head(soft, prompts)
+        mask, embeds, cache = self._prefixes.begin(left, prompts, [()] * len(prompts), head)
         logits = self.backbone.logits(self.backbone.forward(embeds, mask, cache)[:, -1])
         memory = memory_of(head, cache, mask).rows(owners)
         first, drawn = choose(logits[owners], warmth, generator)  # (N,)
@@ -212,7 +212,7 @@ class LanguageModel:
         return [Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun]
 
     def _score_batches(
-        self, front: Front, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
+        self, soft: Soft, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
     ) -> Iterable[tuple[list[int], Tensor, Memory | None]]:
         """Compute all completions in batches.
 
@@ -221,8 +221,8 @@ class LanguageModel:
         """
         if self.shares_prefix and owners is not None:
             starts = [row[:-1] for row in prompts]
-            head = self._prefixes.head(front, prompts) if min(map(len, prompts)) > 1 else None
-            mask, embeds, cache = self._prefixes.begin(front, starts, [()] * len(prompts), head)
+            head, left = self._prefixes.head(soft, prompts)
+            mask, embeds, cache = self._prefixes.begin(left, starts, [()] * len(prompts), head)
             if embeds.shape[1]:
                 self.backbone.forward(embeds, mask, cache)
             rows = [
@@ -239,9 +239,9 @@ class LanguageModel:
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
-        head = self._prefixes.head(front, prompts)
+        head, left = self._prefixes.head(soft, prompts)
         for chosen in buckets(lengths, self.pass_overhead):
-            own = front.of([owners[n] for n in chosen])
+            own = left.of([owners[n] for n in chosen])
             inputs = [completions[n][:-1] for n in chosen]
             mask, embeds, cache = self._prefixes.begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
             features = self.backbone.forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]

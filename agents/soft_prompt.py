@@ -11,7 +11,7 @@ from reasoning_arena.agents.encoding import readable
 from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
-from reasoning_arena.agents.steering import Steering, prompt_tuning_export
+from reasoning_arena.agents.steering import Export, Soft, Steering, prompt_tuning_export
 from torch import Tensor, nn
 
 SoftPromptInit = Literal["text", "vocabulary", "random"]
@@ -21,21 +21,25 @@ DEFAULT_TOKENS = 32  # where no text says how many
 class SoftPrompt(Steering):
     """P learnable embeddings, in float32 whatever the model's dtype.
 
+    Args:
+        weight: their first values, ``[P, D]``.
+        preamble: what stands in front of them, ``[F, D]``, or None.
+
     Attributes:
         weight: ``[P, D]``.
     """
 
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
+    def __init__(self, weight: Tensor, preamble: Tensor | None = None) -> None:
+        super().__init__(preamble, weight.shape[1])
         self.weight = nn.Parameter(weight.detach().float().clone())
 
-    def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Tensor:
-        """The soft prompt, ``[P, D]``, the same for all questions."""
-        return self.weight
+    def forward(self, prompts: Sequence[Ids] = (), tasks: Sequence[str] = ()) -> Soft:
+        """The same for all questions."""
+        return Soft(self.preamble, self.weight)
 
-    def exports(self, lm: LoadedModel) -> dict[str, tuple[dict[str, object], dict[str, Tensor]]]:
+    def exports(self, lm: LoadedModel) -> dict[str, Export]:
         """The soft prompt itself."""
-        return {"": prompt_tuning_export(self.weight, lm)}
+        return {"": prompt_tuning_export(self(), lm)}
 
 
 def embedding_rms(lm: LoadedModel) -> float:
@@ -48,6 +52,14 @@ def embedding_rms(lm: LoadedModel) -> float:
     ids = torch.arange(0, size, max(1, size // 4096), device=lm.device)
     with torch.no_grad():
         return float(embed(ids).float().square().mean().sqrt())
+
+
+def text_embeddings(lm: LoadedModel, text: str) -> Tensor:
+    """The embeddings of a text's tokens, ``[tokens, D]``, none of which the tokenizer adds of its own."""
+    ids = torch.tensor(lm.tokenizer(readable(text), add_special_tokens=False).input_ids, dtype=torch.long)
+    with torch.no_grad():
+        embedded: Tensor = lm.model.get_input_embeddings()(ids.to(lm.device))
+    return embedded
 
 
 def initial_soft_prompt(
@@ -74,10 +86,10 @@ def initial_soft_prompt(
     if init == "vocabulary":
         ids = torch.randint(size, (tokens or DEFAULT_TOKENS,), generator=generator)
     elif init == "text":
-        words = lm.tokenizer(readable(text), add_special_tokens=False).input_ids
-        if not words:
+        words = text_embeddings(lm, text)
+        if not len(words):
             raise AgentError(f"the soft prompt's text {text!r} holds no token")
-        ids = torch.tensor([words[i % len(words)] for i in range(tokens or len(words))])
+        return SoftPrompt(words[torch.arange(tokens or len(words)) % len(words)])
     else:
         raise AgentError(f"soft prompt initialisation {init!r} is not allowed; give text, vocabulary or random")
     with torch.no_grad():

@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.soft_prompt import SoftPrompt
-from reasoning_arena.agents.steering import Steering
+from reasoning_arena.agents.steering import PREAMBLE_TOKENS, PROMPT, Steering
 from reasoning_arena.train.errors import TrainingError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 ADAPTER, ADAPTER_CONFIG, STATE = "adapter_model.safetensors", "adapter_config.json", "training_state.pt"
-TENSOR = "prompt_embeddings"
 
 
 def save_checkpoint(folder: Path, steering: Steering, lm: LoadedModel, state: dict[str, Any]) -> None:
@@ -40,10 +39,10 @@ def save_checkpoint(folder: Path, steering: Steering, lm: LoadedModel, state: di
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as scratch:
             whole = Path(scratch) / folder.name
             whole.mkdir()
-            for name, (config, tensors) in steering.exports(lm).items():
+            for name, export in steering.exports(lm).items():
                 (whole / name).mkdir(exist_ok=True)
-                save_file(tensors, whole / name / ADAPTER, metadata={"format": "pt"})
-                (whole / name / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2))
+                save_file(export.tensors, whole / name / ADAPTER, metadata={"format": "pt", **export.metadata})
+                (whole / name / ADAPTER_CONFIG).write_text(json.dumps(export.config, indent=2))
             torch.save(state, whole / STATE)
             if folder.exists():
                 folder.replace(Path(scratch) / "old")
@@ -57,26 +56,30 @@ def save_checkpoint(folder: Path, steering: Steering, lm: LoadedModel, state: di
 
 
 def load_soft_prompt(folder: Path, lm: LoadedModel | None = None) -> SoftPrompt:
-    """The soft prompt of a checkpoint.
+    """The soft prompt of a checkpoint, with its preamble.
 
     Args:
-        folder: it, or a PEFT adapter of prompt tuning.
+        folder: it, or a PEFT adapter of prompt tuning, all of which learns.
         lm: the model that it is to steer, if known.
 
     Raises:
         TrainingError: there is none, it is damaged, or it is as wide as another model.
     """
     try:
-        tensors = load_file(folder / ADAPTER)
+        with safe_open(folder / ADAPTER, "pt") as file:
+            weight = file.get_tensor(PROMPT) if PROMPT in file.keys() else None  # noqa: SIM118
+            preamble = int((file.metadata() or {}).get(PREAMBLE_TOKENS, 0))
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"checkpoint {folder} cannot be read: {error}") from error
-    if TENSOR not in tensors or tensors[TENSOR].dim() != 2 or not tensors[TENSOR].isfinite().all():
-        raise TrainingError(f"checkpoint {folder} holds no soft prompt: expected finite {TENSOR!r} of two dimensions")
-    if lm is not None and tensors[TENSOR].shape[1] != lm.width:
+    if weight is None or weight.dim() != 2 or not weight.isfinite().all():
+        raise TrainingError(f"checkpoint {folder} holds no soft prompt: expected finite {PROMPT!r} of two dimensions")
+    if not 0 <= preamble < len(weight):
+        raise TrainingError(f"checkpoint {folder} holds no soft prompt behind a preamble of {preamble} tokens")
+    if lm is not None and weight.shape[1] != lm.width:
         raise TrainingError(
-            f"checkpoint {folder} holds a soft prompt of width {tensors[TENSOR].shape[1]}; {lm.name!r} takes {lm.width}"
+            f"checkpoint {folder} holds a soft prompt of width {weight.shape[1]}; {lm.name!r} takes {lm.width}"
         )
-    return SoftPrompt(tensors[TENSOR])
+    return SoftPrompt(weight[preamble:], weight[:preamble])
 
 
 def load_state(folder: Path) -> dict[str, Any]:

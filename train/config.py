@@ -81,8 +81,10 @@ class Config:
     """What the soft prompt starts from: a text's embeddings, random tokens', or noise of their size."""
     init_text: str | None = None
     """The text, for --init text (by default a few worked examples)."""
+    preamble: str | None = None
+    """A text in front of the soft prompt, which stays as it is and is computed once (by default none)."""
     init_from: Path | None = None
-    """A checkpoint whose soft prompt to start from instead."""
+    """A checkpoint whose soft prompt to start from instead, with its preamble."""
     own_tokens: int = 8
     """Virtual tokens of each task's own, or of each prompt in the mixture."""
     experts: int = 4

@@ -1,45 +1,50 @@
-"""What learns: the choices of ``--learner``, each from the same start, the embeddings of ``--init-text``."""
+"""What learns: the choices of ``--learner``, each from the same start, ``--preamble`` and ``--init-text``."""
 
 from collections.abc import Callable
 
 import torch
 from reasoning_arena.agents.adapters import LowRankAdapters
 from reasoning_arena.agents.models import LoadedModel
-from reasoning_arena.agents.soft_prompt import SoftPrompt, embedding_rms, initial_soft_prompt
+from reasoning_arena.agents.soft_prompt import SoftPrompt, embedding_rms, initial_soft_prompt, text_embeddings
 from reasoning_arena.agents.steering import PromptMixture, Steering, TaskPrompts
 from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.config import Config
-from torch import Tensor
 
-Build = Callable[[Config, LoadedModel, Tensor, torch.Generator], Steering]
-
-
-def _soft_prompt(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
-    return SoftPrompt(start)
+Build = Callable[[Config, LoadedModel, SoftPrompt, torch.Generator], Steering]
 
 
-def _per_task(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
+def _soft_prompt(config: Config, lm: LoadedModel, start: SoftPrompt, generator: torch.Generator) -> Steering:
+    return start
+
+
+def _per_task(config: Config, lm: LoadedModel, start: SoftPrompt, generator: torch.Generator) -> Steering:
     own = {
         task: initial_soft_prompt(lm, config.own_tokens, "text", f"{task}\n\n", generator).weight.data
         for task in config.tasks
     }
-    return TaskPrompts(start, own)
+    return TaskPrompts(start.weight, own, start.preamble)
 
 
-def _mixture(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
+def _mixture(config: Config, lm: LoadedModel, start: SoftPrompt, generator: torch.Generator) -> Steering:
     bank = [
         initial_soft_prompt(lm, config.own_tokens, "vocabulary", "", generator).weight.data
         for _ in range(config.experts)
     ]
-    return PromptMixture(lm, start, torch.stack(bank), embedding_rms(lm))
+    return PromptMixture(lm, start.weight, torch.stack(bank), embedding_rms(lm), start.preamble)
 
 
-def _lora(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
-    return LowRankAdapters(lm, start, config.lora_rank, prompt_learns=False, seed=config.seed)
+def _adapters(config: Config, lm: LoadedModel, start: SoftPrompt, *, prompt_learns: bool) -> Steering:
+    return LowRankAdapters(
+        lm, start.weight, config.lora_rank, prompt_learns=prompt_learns, seed=config.seed, preamble=start.preamble
+    )
 
 
-def _hybrid(config: Config, lm: LoadedModel, start: Tensor, generator: torch.Generator) -> Steering:
-    return LowRankAdapters(lm, start, config.lora_rank, prompt_learns=True, seed=config.seed)
+def _lora(config: Config, lm: LoadedModel, start: SoftPrompt, generator: torch.Generator) -> Steering:
+    return _adapters(config, lm, start, prompt_learns=False)
+
+
+def _hybrid(config: Config, lm: LoadedModel, start: SoftPrompt, generator: torch.Generator) -> Steering:
+    return _adapters(config, lm, start, prompt_learns=True)
 
 
 LEARNERS: dict[str, Build] = {
@@ -64,7 +69,8 @@ def new_steering(config: Config, lm: LoadedModel) -> Steering:
     """
     generator = torch.Generator().manual_seed(config.seed)
     if config.init_from is not None:
-        start = load_soft_prompt(config.init_from, lm).weight
+        start = load_soft_prompt(config.init_from, lm)
     else:
-        start = initial_soft_prompt(lm, config.soft_tokens, config.init, config.init_text or "", generator).weight
+        start = initial_soft_prompt(lm, config.soft_tokens, config.init, config.init_text or "", generator)
+        start = SoftPrompt(start.weight, text_embeddings(lm, config.preamble or ""))
     return LEARNERS[config.learner](config, lm, start, generator)

@@ -75,15 +75,20 @@ def test_decoders_of_llamas_kind_are_fused(any_lm: LoadedModel) -> None:
 
 
 def fronts(lm: LoadedModel, kind: str) -> tuple[Tensor, Soft, list[Tensor]]:
-    """What learns, the same as it is handed over, and each prompt's own rows of it."""
-    soft = soft_prompt(lm, 3) if kind == "shared" else soft_prompt(lm, 4, 3)
-    if kind == "both":  # two virtual tokens that all share, and one that is a prompt's own
+    """What learns, the same as it is handed over, and what stands before each prompt."""
+    preamble = soft_prompt(lm, 7)[3:].detach() if "preamble" in kind else soft_prompt(lm, 0).detach()
+    soft = soft_prompt(lm, 3) if "shared" in kind else soft_prompt(lm, 4, 3)
+    if "both" in kind:  # two virtual tokens that all share, and one that is a prompt's own
         shared = soft[0, :2]
-        return soft, (shared, soft[:, 2:]), [torch.cat([shared, own[2:]]) for own in soft]
-    return (soft, soft, [soft] * 4) if kind == "shared" else (soft, (soft[0, :0], soft), list(soft))
+        return soft, Soft(preamble, shared, soft[:, 2:]), [torch.cat([preamble, shared, own[2:]]) for own in soft]
+    if "shared" in kind:
+        return soft, Soft(preamble, soft), [torch.cat([preamble, soft])] * 4
+    return soft, Soft(preamble, soft[0, :0], soft), [torch.cat([preamble, own]) for own in soft]
 
 
-KINDS = pytest.mark.parametrize("kind", ["shared", "each", "both"])
+KINDS = pytest.mark.parametrize(
+    "kind", [f"{kind}{front}" for front in ("", " behind a preamble") for kind in ("shared", "each", "both")]
+)
 
 
 @KINDS
@@ -130,10 +135,12 @@ def test_decoding_stops_at_stop_tokens_and_drops_rows(any_lm: LoadedModel) -> No
         assert said == [plain_greedy(any_lm, soft, p, 8, frozenset(stops)) for p in PROMPTS]
 
 
+@pytest.mark.parametrize("preamble", [0, 5])
 @pytest.mark.parametrize("limit", [1, 3, 6])
-def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int) -> None:
-    model, soft = LanguageModel(lm), soft_prompt(lm, 3).detach()
-    moved = soft + 0.3 * torch.randn(soft.shape, generator=torch.Generator().manual_seed(2))
+def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int, preamble: int) -> None:
+    model, learns, constant = LanguageModel(lm), soft_prompt(lm, 3).detach(), soft_prompt(lm, preamble).detach()
+    change = 0.3 * torch.randn(learns.shape, generator=torch.Generator().manual_seed(2))
+    soft, moved = Soft(constant, learns), Soft(constant, learns + change)
     first, then = (tokens(model.generate(some, PROMPTS, limit, STOPS)) for some in (soft, moved))
     right, wrong = list(first[0]), [*first[2][:1], (first[2][min(1, limit - 1)] + 1) % 100, 2]
     completions = [right, COMPLETIONS[1], wrong, [*first[3], 2]]
