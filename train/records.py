@@ -167,16 +167,16 @@ class Records:
         }
 
     def write(self) -> None:
-        """Bring results.json, learning_curves.png and the events up to date."""
+        """Bring results.json and the events up to date."""
         if self.evaluations:
-            results = self.results()
-            write_json(self.folder / "results.json", results)
-            draw_curves(results, self.folder / "learning_curves.png")
+            write_json(self.folder / "results.json", self.results())
         self.writer.flush()
 
     def close(self) -> None:
-        """Write and stop."""
+        """Write, draw learning_curves.png, and stop."""
         self.write()
+        if self.evaluations:
+            draw_curves(self.results(), self.folder / "learning_curves.png")
         self.writer.close()
 
 
@@ -232,12 +232,13 @@ def read_json(path: Path) -> Json:
 
 def draw_curves(results: Mapping[str, Any], path: Path) -> None:
     """Draw held-out accuracy, accuracy before and after each update, and the training loss."""
-    import matplotlib  # takes a while, and the first evaluation is soon enough
+    import matplotlib  # takes a while, and the end of the run is soon enough
 
     matplotlib.use("Agg", force=False)
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    figure = Figure(figsize=(11, 3.6))
+    figure.subplots_adjust(left=0.04, right=0.98, bottom=0.13, top=0.92, wspace=0.15)
     held_out, online, loss = figure.subplots(1, 3)
     evaluations, training = results["evaluations"], results["training"]
     episodes = [one["episode"] for one in evaluations]

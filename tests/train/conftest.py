@@ -20,6 +20,7 @@ def small() -> Callable[..., Config]:
             "batch_size": 4,
             "eval_interval": 8,
             "eval_episodes": 10,
+            "preamble": "In a few words.",
             "soft_tokens": 4,
             "max_new_tokens": 6,
             "samples_per_question": 3,
