@@ -11,7 +11,7 @@ from reasoning_arena.agents.soft_prompt import SoftPromptInit
 from reasoning_arena.envs import ORIGINAL_FIVE, ProblemSource
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.estimators import ESTIMATORS
-from reasoning_arena.train.examples import few_shot, plain, worked
+from reasoning_arena.train.examples import few_shot, guessed, plain, worked
 
 LossName = Literal["supervised", "reward", "contrastive"]
 LearnerName = Literal["soft-prompt", "per-task", "mixture", "lora", "hybrid"]
@@ -34,7 +34,7 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "eval_interval": 240,
         "lr": 0.06,
         "max_new_tokens": 36,
-        "init_text": few_shot(plain, 3),
+        "init_text": few_shot(guessed, 3),
     },
     "contrastive": {
         "episodes": 960,

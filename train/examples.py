@@ -4,6 +4,7 @@ They are put as the tasks put theirs. Their people, events and things are none o
 sequences fall into the training split, so none of them is a problem that anybody is evaluated on.
 """
 
+import re
 from collections.abc import Callable
 
 from reasoning_arena.agents.encoding import PLAIN, PLAIN_END
@@ -30,7 +31,7 @@ EXAMPLES: dict[str, tuple[Posed, ...]] = {
             "Lea",
             "name",
             ("Kim", "Lea", "Tom"),
-            "saw: Tom, axe: Lea, rake: Kim, so axe: Lea",
+            "Tom: saw: Tom, Lea: axe: Lea, Kim: rake: Kim, so axe: Lea",
         ),
         Posed(
             "Ben, Max and Sue each have a different bag: gray, tan or teal. Sue has the tan. Ben has the teal. "
@@ -38,7 +39,7 @@ EXAMPLES: dict[str, tuple[Posed, ...]] = {
             "gray",
             "choice",
             ("gray", "tan", "teal"),
-            "Sue: tan, Ben: teal, Max: gray, so Max: gray",
+            "Sue: tan: Sue, Ben: teal: Ben, Max: gray: Max, so Max: gray",
         ),
     ),
     # The first, the second and the last of three: one alone leaves open what the question's words have to do with it.
@@ -66,12 +67,20 @@ EXAMPLES: dict[str, tuple[Posed, ...]] = {
         ),
     ),
     "sequence": (
-        Posed("What number comes next? 16, 18, 20, 22", "24", "integer", (), "16, 18, 20, 22, 24, so 24"),
+        Posed("What number comes next? 16, 18, 20, 22", "24", "integer", (), "16 +2 18 +2 20 +2 22 +2 24, so 24"),
         Posed(
-            "12, 11, 10, 9, ? Which number replaces the question mark?", "8", "integer", (), "12, 11, 10, 9, 8, so 8"
+            "12, 11, 10, 9, ? Which number replaces the question mark?",
+            "8",
+            "integer",
+            (),
+            "12 -1 11 -1 10 -1 9 -1 8, so 8",
         ),
         Posed(
-            "Continue the sequence with one number: 8, 13, 18, 23, ...", "28", "integer", (), "8, 13, 18, 23, 28, so 28"
+            "Continue the sequence with one number: 8, 13, 18, 23, ...",
+            "28",
+            "integer",
+            (),
+            "8 +5 13 +5 18 +5 23 +5 28, so 28",
         ),
     ),
 }
@@ -83,8 +92,13 @@ def worked(posed: Posed) -> str:
 
 
 def plain(posed: Posed) -> str:
-    """The answer alone where the environment says which there are; else worked out, to be stumbled upon."""
+    """The answer alone where the environment says which there are; else worked out."""
     return posed.answer if posed.candidates else posed.solution
+
+
+def guessed(posed: Posed) -> str:
+    """The same without the steps of a sequence, which a model that has not learnt them does not stumble upon."""
+    return re.sub(r" [+-]\d+ ", ", ", plain(posed))
 
 
 def few_shot(answered: Callable[[Posed], str], each: int) -> str:

@@ -89,10 +89,8 @@ class Grid(Task):
         )[phrasing]
         outright = [who for who, _, has in facts.clues if has]  # as they are told; then whom elimination settles
         owned = dict(zip(people, things, strict=True))
-        pairs = [(who, owned[who]) for who in (*outright, *people[len(outright) :])]
-        if facts.asks_person:  # what is asked about comes first, so that its answer is what followed it
-            pairs = [(what, who) for who, what in pairs]
-        settled = ", ".join([f"{one}: {other}" for one, other in pairs])
+        # There and back, so that its answer follows whatever is asked about: a small language model finds that sooner.
+        settled = ", ".join([f"{who}: {owned[who]}: {who}" for who in (*outright, *people[len(outright) :])])
         asked = things[facts.asked] if facts.asks_person else people[facts.asked]
         kind: AnswerType = "name" if facts.asks_person else "choice"
         return Posed(question, answer, kind, tuple(sorted(candidates)), f"{settled}, so {asked}: {answer}")

@@ -11,6 +11,7 @@ every one of them that fits the numbers shown must give the same next number.
 """
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,10 +21,11 @@ from reasoning_arena.envs.task import Task
 
 
 class Facts(NamedTuple):
-    """The numbers shown, and the next one."""
+    """The numbers shown, the next one, and how one leads to another, up to the next one."""
 
     terms: tuple[int, ...]
     answer: int
+    steps: str
 
 
 class Sequence(Task):
@@ -56,8 +58,7 @@ class Sequence(Task):
             f"{terms}, ? Which number replaces the question mark?",
             f"A list of numbers follows one rule: {terms}. Give the number after the last one.",
         )[phrasing]
-        # A language model that has the numbers before it continues them better than it adds a step to the last one.
-        return Posed(question, str(facts.answer), "integer", (), f"{terms}, {facts.answer}, so {facts.answer}")
+        return Posed(question, str(facts.answer), "integer", (), f"{facts.steps}, so {facts.answer}")
 
     def solve(self, question: str) -> set[str]:
         """Fit every declared rule to the numbers shown."""
@@ -67,14 +68,29 @@ class Sequence(Task):
         return {str(value) for value in _continuations(x)}
 
 
+def _worked(numbers: Iterable[int], steps: Iterable[str] = ()) -> str:
+    """Numbers with the steps between them, by default their differences: "3 +2 5 +2 7".
+
+    Written between all of them, a step has to be found once and can then be repeated, which a small language model
+    learns much sooner than to add it to the last number, or to continue the numbers alone.
+    """
+    first, *rest = numbers
+    steps = list(steps) or [f"{b - a:+}" for a, b in pairwise([first, *rest])]
+    return " ".join([str(first), *(f"{step} {number}" for step, number in zip(steps, rest, strict=True))])
+
+
+def _shown(numbers: Iterable[int], steps: Iterable[str] = ()) -> Facts:
+    """All but the last of these numbers."""
+    *terms, answer = numbers
+    return Facts(tuple(terms), answer, _worked([*terms, answer], steps))
+
+
 def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
     """Some terms and the next one, all from 1 to ``most``, rising or falling by a constant."""
     step = rng.between(low, high)
     first = rng.between(1, most - shown * step)
-    numbers = tuple(range(first, first + step * (shown + 1), step))
-    if rng.random() < 0.5:
-        numbers = numbers[::-1]
-    return Facts(numbers[:-1], numbers[-1])
+    numbers = range(first, first + step * (shown + 1), step)
+    return _shown(numbers[::-1] if rng.random() < 0.5 else numbers)
 
 
 def _small_steps(rng: Rng) -> Facts:
@@ -87,28 +103,28 @@ def _large_steps(rng: Rng) -> Facts:
 
 def _factor(rng: Rng) -> Facts:
     factor = rng.between(2, 3)
-    terms = [rng.between(1, 60)]
-    for _ in range(4):
-        terms.append(terms[-1] * factor)
-    return Facts(tuple(terms), terms[-1] * factor)
+    numbers = [rng.between(1, 60)]
+    for _ in range(5):
+        numbers.append(numbers[-1] * factor)
+    return _shown(numbers, [f"*{factor}"] * 5)
 
 
 def _two_steps(rng: Rng) -> Facts:
     a, b = rng.pick_distinct(range(21, 200), 2)
     if rng.random() < 0.5:
         b = -b
-    terms = [rng.between(601, 900)]
-    for i in range(5):
-        terms.append(terms[-1] + (a, b)[i % 2])
-    return Facts(tuple(terms), terms[-1] + b)
+    numbers = [rng.between(601, 900)]
+    for i in range(6):
+        numbers.append(numbers[-1] + (a, b)[i % 2])
+    return _shown(numbers)
 
 
 def _growing(rng: Rng, sign: int) -> Facts:
     start, step, growth = rng.between(101, 400), rng.between(41, 160), rng.between(21, 90)
-    terms = [start if sign > 0 else start + 5 * step + 15 * growth]
-    for i in range(4):
-        terms.append(terms[-1] + sign * (step + i * growth))
-    return Facts(tuple(terms), terms[-1] + sign * (step + 4 * growth))
+    numbers = [start if sign > 0 else start + 5 * step + 15 * growth]
+    for i in range(5):
+        numbers.append(numbers[-1] + sign * (step + i * growth))
+    return _shown(numbers)
 
 
 def _growing_step(rng: Rng) -> Facts:
@@ -120,27 +136,27 @@ def _growing_step_down(rng: Rng) -> Facts:
 
 
 def _sum_of_two(rng: Rng) -> Facts:
-    terms = [rng.between(41, 400), rng.between(41, 400)]
-    for _ in range(4):
-        terms.append(terms[-2] + terms[-1])
-    return Facts(tuple(terms), terms[-2] + terms[-1])
+    numbers = [rng.between(41, 400), rng.between(41, 400)]
+    for _ in range(5):
+        numbers.append(numbers[-2] + numbers[-1])
+    return _shown(numbers)
 
 
 def _interleaved(rng: Rng) -> Facts:
     p, q = rng.between(1, 900), rng.between(1, 900)
     a, b = rng.pick_distinct(range(21, 90), 2)  # equal ones would repeat two steps
     terms = tuple(number for i in range(3) for number in (p + a * i, q + b * i))
-    return Facts(terms, p + 3 * a)
+    return Facts(terms, p + 3 * a, _worked([p, p + a, p + 2 * a, p + 3 * a]))
 
 
 def _factor_and_step(rng: Rng) -> Facts:
     factor, step = rng.between(3, 4), rng.between(11, 99)
     if rng.random() < 0.5:
         step = -step
-    terms = [rng.between(51, 99)]
-    for _ in range(4):
-        terms.append(terms[-1] * factor + step)
-    return Facts(tuple(terms), terms[-1] * factor + step)
+    numbers = [rng.between(51, 99)]
+    for _ in range(5):
+        numbers.append(numbers[-1] * factor + step)
+    return _shown(numbers, [f"*{factor} {step:+}"] * 5)
 
 
 def _continuations(x: list[int]) -> set[int]:
