@@ -21,11 +21,11 @@ from reasoning_arena.envs.task import Task
 
 
 class Facts(NamedTuple):
-    """The numbers shown, the next one, and how one leads to another, up to the next one."""
+    """The numbers shown, the next one, and all of them as a worked solution has them."""
 
     terms: tuple[int, ...]
     answer: int
-    steps: str
+    worked: str
 
 
 class Sequence(Task):
@@ -58,7 +58,7 @@ class Sequence(Task):
             f"{terms}, ? Which number replaces the question mark?",
             f"A list of numbers follows one rule: {terms}. Give the number after the last one.",
         )[phrasing]
-        return Posed(question, str(facts.answer), "integer", (), f"{facts.steps}, so {facts.answer}")
+        return Posed(question, str(facts.answer), "integer", (), f"{facts.worked}, so {facts.answer}")
 
     def solve(self, question: str) -> set[str]:
         """Fit every declared rule to the numbers shown."""
@@ -68,21 +68,15 @@ class Sequence(Task):
         return {str(value) for value in _continuations(x)}
 
 
-def _worked(numbers: Iterable[int], steps: Iterable[str] = ()) -> str:
-    """Numbers with the steps between them, by default their differences: "3 +2 5 +2 7".
+def _shown(numbers: Iterable[int], step: str = "") -> Facts:
+    """All but the last of these numbers.
 
-    Written between all of them, a step has to be found once and can then be repeated, which a small language model
-    learns much sooner than to add it to the last number, or to continue the numbers alone.
+    A step that is the same everywhere is written between all of them: "3 +2 5 +2 7". It has to be found once and can
+    then be repeated, which a small language model learns much sooner than to add it to the last number, or to continue
+    the numbers alone.
     """
-    first, *rest = numbers
-    steps = list(steps) or [f"{b - a:+}" for a, b in pairwise([first, *rest])]
-    return " ".join([str(first), *(f"{step} {number}" for step, number in zip(steps, rest, strict=True))])
-
-
-def _shown(numbers: Iterable[int], steps: Iterable[str] = ()) -> Facts:
-    """All but the last of these numbers."""
     *terms, answer = numbers
-    return Facts(tuple(terms), answer, _worked([*terms, answer], steps))
+    return Facts(tuple(terms), answer, (f" {step} " if step else ", ").join(map(str, [*terms, answer])))
 
 
 def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
@@ -90,7 +84,9 @@ def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
     step = rng.between(low, high)
     first = rng.between(1, most - shown * step)
     numbers = range(first, first + step * (shown + 1), step)
-    return _shown(numbers[::-1] if rng.random() < 0.5 else numbers)
+    if rng.random() < 0.5:
+        numbers = numbers[::-1]
+    return _shown(numbers, f"{numbers.step:+}")
 
 
 def _small_steps(rng: Rng) -> Facts:
@@ -106,7 +102,7 @@ def _factor(rng: Rng) -> Facts:
     numbers = [rng.between(1, 60)]
     for _ in range(5):
         numbers.append(numbers[-1] * factor)
-    return _shown(numbers, [f"*{factor}"] * 5)
+    return _shown(numbers, f"*{factor}")
 
 
 def _two_steps(rng: Rng) -> Facts:
@@ -145,8 +141,7 @@ def _sum_of_two(rng: Rng) -> Facts:
 def _interleaved(rng: Rng) -> Facts:
     p, q = rng.between(1, 900), rng.between(1, 900)
     a, b = rng.pick_distinct(range(21, 90), 2)  # equal ones would repeat two steps
-    terms = tuple(number for i in range(3) for number in (p + a * i, q + b * i))
-    return Facts(terms, p + 3 * a, _worked([p, p + a, p + 2 * a, p + 3 * a]))
+    return _shown([*(number for i in range(3) for number in (p + a * i, q + b * i)), p + 3 * a])
 
 
 def _factor_and_step(rng: Rng) -> Facts:
@@ -156,7 +151,7 @@ def _factor_and_step(rng: Rng) -> Facts:
     numbers = [rng.between(51, 99)]
     for _ in range(5):
         numbers.append(numbers[-1] * factor + step)
-    return _shown(numbers, [f"*{factor} {step:+}"] * 5)
+    return _shown(numbers, f"*{factor} {step:+}")
 
 
 def _continuations(x: list[int]) -> set[int]:

@@ -115,7 +115,7 @@ def fingerprint(name: str) -> str:
 # A changed fingerprint is a changed environment: it needs a new version.
 FINGERPRINTS: dict[str, str] = {
     "comparison": "68029a6616cbdb78",
-    "sequence": "4e8b49d01cc76573",
+    "sequence": "59ab6659d0362588",
     "causal": "4bd532646e643a92",
     "math": "6c7b3e97c2b64bfc",
     "grid": "05a62c9eb984d855",
