@@ -2,6 +2,11 @@
 
 import dataclasses
 import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +64,31 @@ def test_tensorboard_holds_the_documented_tags(run: Path) -> None:
     assert [event.step for event in events.Scalars("eval/accuracy")] == [0, 8, 16]
     text = events.Tensors("held_out/answers/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert "| question | before | now | gold |" in text
+
+
+def test_tensorboard_serves_the_run(run: Path) -> None:
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(run), "--port", "0", "--host", "127.0.0.1"]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    try:
+        assert server.stderr is not None
+        address = None
+        while address is None:
+            line = server.stderr.readline()
+            assert line, "TensorBoard ended before it served"
+            address = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        tags: dict[str, dict[str, object]] = {}
+        deadline = time.monotonic() + 60
+        while not tags and time.monotonic() < deadline:
+            with urllib.request.urlopen(f"{address[0]}data/plugin/scalars/tags") as answer:
+                tags = json.loads(answer.read())
+            time.sleep(0.5)
+        (served,) = tags.values()
+        assert {"train/loss", "eval/accuracy", "train/accuracy_after"} <= set(served)
+    finally:
+        server.terminate()
+        server.wait(30)
+        assert server.stderr is not None
+        server.stderr.close()
 
 
 @pytest.mark.parametrize("loss", ["supervised", "reward"])
