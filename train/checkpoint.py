@@ -69,7 +69,7 @@ def load_soft_prompt(folder: Path, lm: LoadedModel | None = None) -> SoftPrompt:
         with safe_open(folder / ADAPTER, "pt") as file:
             weight = file.get_tensor(PROMPT) if PROMPT in file.keys() else None  # noqa: SIM118
             preamble = int((file.metadata() or {}).get(PREAMBLE_TOKENS, 0))
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise TrainingError(f"checkpoint {folder} cannot be read: {error}") from error
     if weight is None or weight.dim() != 2 or not weight.isfinite().all():
         raise TrainingError(f"checkpoint {folder} holds no soft prompt: expected finite {PROMPT!r} of two dimensions")

@@ -73,4 +73,4 @@ def new_steering(config: Config, lm: LoadedModel) -> Steering:
     else:
         start = initial_soft_prompt(lm, config.soft_tokens, config.init, config.init_text or "", generator)
         start = SoftPrompt(start.weight, text_embeddings(lm, config.preamble or ""))
-    return LEARNERS[config.learner](config, lm, start, generator)
+    return LEARNERS[config.learner](config, lm, start.to(lm.device), generator)

@@ -79,8 +79,11 @@ class Phases:
 
 
 def mean_state(states: Sequence[State]) -> State:
-    """The mean of what several learnt, number by number."""
-    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+    """The mean of what several learnt, number by number; what did not learn stays the same to the last bit."""
+    return {
+        name: first + torch.stack([state[name] - first for state in states]).mean(0)
+        for name, first in states[0].items()
+    }
 
 
 def towards(start: State, end: State, share: float) -> State:

@@ -19,6 +19,7 @@ from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.online import main, train
 from reasoning_arena.train.run import Run
+from safetensors.torch import save_file
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
@@ -189,3 +190,11 @@ def test_a_full_disk_leaves_the_last_results(
         assert main(["--resume", str(tmp_path / "run"), "--episodes", "24", "--quiet"]) == 2
     assert (tmp_path / "run" / "results.json").read_text() == before
     assert not list((tmp_path / "run").glob(".*.part"))
+
+
+@pytest.mark.parametrize("tokens", ["4", "-1", "some"])
+def test_a_preamble_that_cannot_be_is_refused(tmp_path: Path, tokens: str) -> None:
+    file = tmp_path / "adapter_model.safetensors"
+    save_file({"prompt_embeddings": torch.zeros(4, 8)}, file, metadata={"preamble_tokens": tokens})
+    with pytest.raises(TrainingError, match="checkpoint"):
+        load_soft_prompt(tmp_path)

@@ -50,6 +50,8 @@ def test_streams_ask_different_questions_from_any_state(lm_folder: Path) -> None
 def test_states_are_averaged_and_moved() -> None:
     a, b = {"weight": torch.tensor([0.0, 2.0])}, {"weight": torch.tensor([4.0, 2.0])}
     assert mean_state([a, b])["weight"].tolist() == [2, 2]
+    preamble = {"preamble": torch.rand(1000, generator=torch.Generator().manual_seed(0))}
+    assert torch.equal(mean_state([preamble] * 5)["preamble"], preamble["preamble"])
     assert towards(a, b, 0.25)["weight"].tolist() == [1, 2]
 
 
