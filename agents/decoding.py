@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from reasoning_arena.agents.backbone import Backbone
-from reasoning_arena.agents.kv_cache import Memory, SharedHeadCache
+from reasoning_arena.agents.kv_cache import SharedHeadCache
 from reasoning_arena.agents.layout import Ids, beside, left_padded
 from torch import Tensor
 
@@ -31,7 +31,8 @@ class Said(NamedTuple):
 
 def decode(
     backbone: Backbone,
-    memory: Memory,
+    cache: SharedHeadCache,
+    mask: Tensor,
     last: Tensor,
     budgets: Tensor,
     stops: Tensor,
@@ -42,7 +43,8 @@ def decode(
 
     Args:
         backbone: the model.
-        memory: of what stands before the last tokens.
+        cache: of what stands before the last tokens, with room for as many more as any budget.
+        mask: which of its columns may be attended to, ``[n, ·]``.
         last: ``[n]``.
         budgets: how many tokens each row may grow by, ``[n]``.
         stops: tokens that end a row.
@@ -54,7 +56,6 @@ def decode(
     tokens = torch.full((len(last), longest), -1, device=last.device)
     growing = torch.ones_like(rows, dtype=torch.bool)  # those of them that still grow
     logprobs = torch.zeros(len(last), device=last.device)
-    cache, mask = SharedHeadCache(len(memory.own), memory.head, memory.own, longest), memory.mask
     for t in range(longest):
         growing &= ~torch.isin(last, stops) & (budgets > t)
         if growing.sum() <= DROP_BELOW * len(rows):  # to drop a row is to copy all the others

@@ -9,11 +9,12 @@ Notation: n rows, L new columns, C columns of a row's own memory, S columns of t
 values, G heads of queries to each, d the size of a head, D hidden size.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
-from reasoning_arena.agents.product import Product, packing_helps
+from reasoning_arena.agents.product import Product, most_rows
 from torch import Tensor, nn
 from torch.nn.functional import rms_norm, silu
 from transformers import PreTrainedModel
@@ -24,13 +25,12 @@ FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
 class FusedLayer:
     """One layer: its norms, and its weights side by side where they multiply the same input."""
 
-    def __init__(self, layer: Any, packs: bool) -> None:
+    def __init__(self, layer: Any, product: Callable[..., Product]) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
-        self.qkv = Product(*_side_by_side([attention.q_proj, attention.k_proj, attention.v_proj]), packs)
-        self.gate_up = Product(*_side_by_side([mlp.gate_proj, mlp.up_proj]), packs)
-        self.out = Product(attention.o_proj.weight, attention.o_proj.bias, packs)
-        self.down = Product(mlp.down_proj.weight, mlp.down_proj.bias, packs)
+        self.qkv = product(attention.q_proj, attention.k_proj, attention.v_proj)
+        self.gate_up = product(mlp.gate_proj, mlp.up_proj)
+        self.out, self.down = product(attention.o_proj), product(mlp.down_proj)
 
 
 class FusedDecoder:
@@ -57,10 +57,10 @@ class FusedDecoder:
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.rotary: Any = base.rotary_emb
         output: Any = model.get_output_embeddings()
-        packs = packing_helps(base.layers[0].mlp.up_proj.weight)  # type: ignore[union-attr,index]
-        self.layers = [FusedLayer(layer, packs) for layer in base.layers]  # type: ignore[union-attr]
+        self._packed_rows: dict[torch.Size, int] = {}  # weights of a shape are multiplied alike
+        self.layers = [FusedLayer(layer, self._product) for layer in base.layers]  # type: ignore[union-attr]
         self.norm: Any = base.norm
-        self.logits = Product(output.weight, output.bias, packs)
+        self.logits = self._product(output)
 
     def __call__(self, embeds: Tensor, positions: Tensor, mask: Tensor, cache: SharedHeadCache) -> Tensor:
         """The last hidden states of new columns, ``[n, L, D]``; the cache grows by them.
@@ -85,6 +85,13 @@ class FusedDecoder:
             gate, up = layer.gate_up(_normed(x, layer.mlp_norm)).chunk(2, -1)
             x = x + layer.down(silu(gate) * up)
         return _normed(x, self.norm)
+
+    def _product(self, *linears: nn.Linear) -> Product:
+        """Of what multiplies the same input."""
+        weight, bias = _side_by_side(linears)
+        if weight.shape not in self._packed_rows:
+            self._packed_rows[weight.shape] = most_rows(weight)
+        return Product(weight, bias, self._packed_rows[weight.shape])
 
     def _rotation(self, embeds: Tensor, positions: Tensor) -> Pair:
         """Cosine and signed sine of every column, ``[n, L, 1, d]`` each."""
@@ -152,8 +159,10 @@ def _normed(x: Tensor, norm: Any) -> Tensor:
     return rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
 
 
-def _side_by_side(linears: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+def _side_by_side(linears: Sequence[nn.Linear]) -> tuple[Tensor, Tensor | None]:
     """Weights and biases of several layers as one layer's; theirs become views of it."""
+    if len(linears) == 1:
+        return linears[0].weight, linears[0].bias
     sizes = [one.out_features for one in linears]
     weight = torch.cat([one.weight.detach() for one in linears])
     for one, part in zip(linears, weight.split(sizes), strict=True):

@@ -22,19 +22,16 @@ class SharedHeadLayer(DynamicLayer):
     Args:
         head: the shared keys and values, or None.
         own: the rows' keys and values, or None before there are any.
-        room: for how many more columns there will be; a new token is then written and nothing else copied, which is
-            not for gradients.
+        room: how many of the rows' last columns are empty; a new token is then written there and nothing else copied,
+            which is not for gradients.
     """
 
     def __init__(self, head: Pair | None, own: Pair | None = None, room: int = 0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.is_initialized = True
         self.head = head
-        self._columns = 0 if own is None else own[0].shape[2]
+        self._columns = 0 if own is None else own[0].shape[2] - room
         self._own = own
-        if room and own is not None:
-            keys, values = own
-            self._own = pad(keys, (0, 0, 0, room)), pad(values, (0, 0, 0, room))
         self._roomy = room > 0
 
     @property
@@ -81,7 +78,7 @@ class SharedHeadCache(DynamicCache):
         layers: how many there are.
         head: keys and values that all rows share, ``[1, H, S, d]``, or None.
         own: the rows' own behind them, or None.
-        room: for how many more columns there will be, as in ``SharedHeadLayer``.
+        room: how many of these are empty, as in ``SharedHeadLayer``.
     """
 
     layers: list[SharedHeadLayer]  # type: ignore[assignment]
@@ -162,10 +159,17 @@ class Context(NamedTuple):
         return memory
 
 
-def merged(memories: Sequence[Memory]) -> Memory:
+def merged(memories: Sequence[Memory], room: int) -> tuple[SharedHeadCache, Tensor]:
     """Several batches' rows as one batch's, the shorter ones padded on the left of what is their own.
 
     What the heads do not have in common becomes each row's own.
+
+    Args:
+        memories: what the rows remember.
+        room: for how many more columns there will be.
+
+    Returns:
+        the memory of all rows, and which of its columns may be attended to.
     """
     head, preamble = memories[0].head, memories[0].preamble
     if any(memory.head is not head for memory in memories):
@@ -176,14 +180,14 @@ def merged(memories: Sequence[Memory]) -> Memory:
     own: KeysValues = []
     for layer in range(len(memories[0].own)):  # one after another: all of them twice would be gigabytes
         pairs = [memory.behind(shared, layer) for memory in memories]
-        keys = torch.cat([pad(keys, (0, 0, by, 0)) for (keys, _), by in zip(pairs, short, strict=True)])
-        values = torch.cat([pad(values, (0, 0, by, 0)) for (_, values), by in zip(pairs, short, strict=True)])
+        keys = torch.cat([pad(keys, (0, 0, by, room)) for (keys, _), by in zip(pairs, short, strict=True)])
+        values = torch.cat([pad(values, (0, 0, by, room)) for (_, values), by in zip(pairs, short, strict=True)])
         own.append((keys, values))
     masks = [
         torch.cat([memory.mask[:, :shared], pad(memory.mask[:, shared:], (by, 0))], 1)
         for memory, by in zip(memories, short, strict=True)
     ]
-    return Memory(head, own, torch.cat(masks), preamble)
+    return SharedHeadCache(len(own), head, own, room), torch.cat(masks)
 
 
 def columns_of(head: KeysValues | None) -> int:

@@ -44,7 +44,7 @@ class Scored(NamedTuple):
         logprobs: natural logarithms, ``[N, T]`` in float32, 0 behind a completion's end.
         mask: which positions hold a token, ``[N, T]``.
         greedy: the most likely token at every position, given the true ones before it, ``[N, T]``.
-        contexts: what ``LanguageModel.greedy`` goes on from; empty unless asked for.
+        contexts: what ``LanguageModel.begin`` goes on from; empty unless asked for.
     """
 
     completions: Sequence[Ids]
@@ -57,6 +57,20 @@ class Scored(NamedTuple):
         """The first n completions alone, without gradients; nothing is copied."""
         contexts = [one._replace(rows=[row if row < n else -1 for row in one.rows]) for one in self.contexts]
         return Scored(self.completions[:n], self.logprobs[:n].detach(), self.mask[:n], self.greedy[:n], contexts)
+
+
+class Begun(NamedTuple):
+    """Greedy completions as far as scoring others tells them.
+
+    Attributes:
+        said: the first tokens of each, one at the least.
+        growing: which of them go on.
+        memories: what those remember but for their last tokens, as one or several batches, in that order.
+    """
+
+    said: Sequence[tuple[int, ...]]
+    growing: Sequence[int]
+    memories: Sequence[Memory]
 
 
 class LanguageModel:
@@ -94,7 +108,7 @@ class LanguageModel:
             prompts: U rows of at least one token.
             completions: N rows of at least one token.
             owners: which prompt each completion follows; by default the n-th follows the n-th.
-            keep_contexts: whether ``greedy`` will be asked for these.
+            keep_contexts: whether ``begin`` will be asked for these.
         """
         soft = as_soft(soft_prompt).to(self.lm)
         targets, mask = right_padded(completions, self.lm.device)  # (N, T)
@@ -123,47 +137,51 @@ class LanguageModel:
         return torch.cat(values), torch.cat(likeliest)
 
     @torch.no_grad()
-    def greedy(
-        self, scored: Sequence[Scored], max_new_tokens: int, stop_ids: frozenset[int]
-    ) -> list[list[tuple[int, ...]]]:
-        """What greedy decoding would say where completions were scored, token for token.
+    def begin(self, scored: Scored, max_new_tokens: int, stop_ids: frozenset[int]) -> Begun:
+        """What greedy decoding would say where completions were scored, as far as scoring tells.
 
         Args:
-            scored: with contexts; all of them are decoded together, whatever soft prompts they stood behind.
+            scored: with contexts.
             max_new_tokens: the longest completion.
             stop_ids: tokens that end one; the completion holds its own.
-
-        Returns:
-            a completion for every one that was scored.
         """
-        said: list[list[tuple[int, ...]]] = []
-        pending: list[tuple[int, int]] = []  # which scored, which of its completions
-        for k, one in enumerate(scored):
-            likeliest, answers = one.greedy.tolist(), []
-            for n, completion in enumerate(one.completions):
-                same = next((t for t, token in enumerate(completion) if likeliest[n][t] != token), len(completion))
-                kept = (*completion[:same], *likeliest[n][same : min(same + 1, len(completion))])[:max_new_tokens]
-                answers.append(kept)
-                if kept[-1] not in stop_ids and len(kept) < max_new_tokens:
-                    pending.append((k, n))
-            said.append(answers)
-        if not pending:
+        likeliest, said = scored.greedy.tolist(), []
+        for row, completion in zip(likeliest, scored.completions, strict=True):
+            same = next((t for t, token in enumerate(completion) if row[t] != token), len(completion))
+            said.append((*completion[:same], *row[same : min(same + 1, len(completion))])[:max_new_tokens])
+        memories, growing = [], []
+        for context in scored.contexts:
+            rows = [
+                i
+                for i, n in enumerate(context.rows)
+                if n >= 0 and said[n][-1] not in stop_ids and len(said[n]) < max_new_tokens
+            ]
+            if rows:
+                memories.append(context.begun(rows, [len(said[context.rows[i]]) - 1 for i in rows]))
+                growing += [context.rows[i] for i in rows]
+        return Begun(said, growing, memories)
+
+    @torch.no_grad()
+    def finish(
+        self, begun: Sequence[Begun], max_new_tokens: int, stop_ids: frozenset[int]
+    ) -> list[list[tuple[int, ...]]]:
+        """What greedy decoding would say, token for token; all that grows is decoded together.
+
+        Args:
+            begun: whatever soft prompts they stood behind.
+            max_new_tokens: as they were begun with.
+            stop_ids: likewise.
+        """
+        said = [list(one.said) for one in begun]
+        order = [(k, n) for k, one in enumerate(begun) for n in one.growing]
+        if not order:
             return said
-        wanted = set(pending)
-        parts, order = [], []
-        for k, one in enumerate(scored):
-            for context in one.contexts:
-                chosen = [i for i, n in enumerate(context.rows) if (k, n) in wanted]
-                if chosen:
-                    lengths = [len(said[k][context.rows[i]]) - 1 for i in chosen]
-                    parts.append(context.begun(chosen, lengths))
-                    order += [(k, context.rows[i]) for i in chosen]
-        memory = merged(parts)
-        del parts  # gigabytes, where rows are many
         last = torch.tensor([said[k][n][-1] for k, n in order], device=self.lm.device)
         budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
-        more = decode(self.backbone, memory, last, budgets, stops, torch.zeros(len(order), device=self.lm.device), None)
+        cache, mask = merged([memory for one in begun for memory in one.memories], int(budgets.max()))
+        warmth = torch.zeros(len(order), device=self.lm.device)
+        more = decode(self.backbone, cache, mask, last, budgets, stops, warmth, None)
         for (k, n), (tokens, _) in zip(order, more, strict=True):
             said[k][n] += tokens
         return said
@@ -204,10 +222,10 @@ class LanguageModel:
         head, left = self._prefixes.head(soft, prompts)
         mask, embeds, cache = self._prefixes.begin(left, prompts, [()] * len(prompts), head)
         logits = self.backbone.logits(self.backbone.forward(embeds, mask, cache)[:, -1])
-        memory = memory_of(head, cache, mask).rows(owners)
         first, drawn = choose(logits[owners], warmth, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
-        rest = decode(self.backbone, memory, first, budgets, stops, warmth, generator)
+        memory, mask = merged([memory_of(head, cache, mask).rows(owners)], max_new_tokens - 1)
+        rest = decode(self.backbone, memory, mask, first, budgets, stops, warmth, generator)
         begun = zip(first.tolist(), drawn.tolist(), rest, strict=True)
         return [Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun]
 

@@ -88,6 +88,9 @@ def load_model(name: str = DEFAULT_MODEL, device: str = "auto", dtype: str = "au
     elif where.type == "cuda" and {"cpu", "disk"} & set(map(str, getattr(model, "hf_device_map", {}).values())):
         raise AgentError(f"model {name!r} does not fit on all GPUs together; choose a smaller one")
     model.eval().requires_grad_(False)
+    if where.type == "cpu":  # weights are read from the file where it is mapped, all of which stays while one is used
+        for weight in (*model.parameters(), *model.buffers()):
+            weight.data = weight.data.clone()
     return LoadedModel(name, path, model, tokenizer)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from reasoning_arena.agents.encoding import Encoder
-from reasoning_arena.agents.language_model import LanguageModel, Scored
+from reasoning_arena.agents.language_model import Begun, LanguageModel, Scored
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.steering import Steering
 from torch import Tensor
@@ -97,7 +97,7 @@ class SoftPromptPolicy:
             completions: N rows of tokens.
             owners: which question each completion answers; by default the n-th answers the n-th.
             tasks: of which task each question is, for a steering that needs to know.
-            keep_contexts: whether ``greedy_answers`` will be asked for these.
+            keep_contexts: whether ``begin`` will be asked for these.
         """
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         soft = self.soft_prompt(prompts, tasks)
@@ -112,18 +112,26 @@ class SoftPromptPolicy:
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         return self.language_model.score(nothing, prompts, completions, owners).logprobs.sum(1)
 
-    def greedy_answers(self, *scored: Scored) -> list[list[Answer]]:
-        """What ``act`` would have answered where completions were scored, token for token, at a fraction of the cost.
+    def begin(self, scored: Scored) -> Begun:
+        """What ``act`` would have answered where completions were scored, as far as scoring tells.
 
         Args:
-            scored: with contexts; the soft prompt may have learnt between one and the next.
+            scored: with contexts.
         """
-        said = self.language_model.greedy(scored, self.max_new_tokens, self.encoder.stop_ids)
+        return self.language_model.begin(scored, self.max_new_tokens, self.encoder.stop_ids)
+
+    def finish(self, begun: Sequence[Begun]) -> list[list[Answer]]:
+        """What ``act`` would have answered, token for token, at a fraction of the cost.
+
+        Args:
+            begun: the soft prompt may have learnt between one and the next.
+        """
+        said = self.language_model.finish(begun, self.max_new_tokens, self.encoder.stop_ids)
         return [[Answer(tokens, self.encoder.text(tokens)) for tokens in one] for one in said]
 
     @property
     def foresees(self) -> bool:
-        """Whether ``greedy_answers`` can be asked for: whether the model keeps a plain cache of keys and values.
+        """Whether ``begin`` can be asked for: whether the model keeps a plain cache of keys and values.
 
         Not where the model itself learns, for what it computed before a step holds no more after it.
         """

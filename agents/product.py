@@ -1,55 +1,84 @@
-"""Products with frozen weights, in the layout that the machine multiplies few rows by fastest.
+"""Products with frozen weights, in the layout that the machine multiplies by fastest.
 
-Decoding multiplies a few dozen rows by every weight. Where oneDNN computes the products, it does so up to three times
-as fast from weights in blocks of its own, which torch keeps for its compiler; the numbers are the same to the last bit.
+Where oneDNN computes products with weights in blocks of its own, which torch keeps for its compiler, it does so up to
+three times as fast as torch multiplies by plain ones: in bfloat16 with few rows, as decoding has them, and in float32,
+which torch leaves to another library, with many rows too.
 
 Notation: M rows, I inputs, O outputs.
 """
 
+import sys
 import time
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-FEW = 96  # rows, above which the layout makes no difference
+FEW = 96  # rows, above which the layout makes no difference in bfloat16
+LARGE = 2**16  # numbers in a weight; a smaller one stays in the CPU's cache however it lies
 REPEATS = 8  # of what is timed
 
 
 class Product:
-    """``x Wᵀ + b`` for a frozen ``W``, ``[O, I]``, and ``b``, ``[O]`` or None.
+    """``x Wᵀ + b`` for a frozen ``W``, ``[O, I]``, and ``b``, ``[O]`` or None; gradients go to ``x`` alone.
 
     Args:
         weight: shared, not copied.
         bias: likewise.
-        packs: whether to keep a second copy of the weight, for few rows; ``packing_helps`` says.
+        packed_rows: up to how many rows are multiplied by a second, packed copy of the weight; ``most_rows`` says.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, packs: bool) -> None:
-        self.weight, self.bias, self.packs = weight, bias, packs
+    def __init__(self, weight: Tensor, bias: Tensor | None, packed_rows: int) -> None:
+        self.weight, self.bias, self.packed_rows = weight, bias, packed_rows
         self._packed: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """The product with ``x``, ``[…, I]``."""
-        if not self.packs or x.numel() > FEW * x.shape[-1] or (x.requires_grad and torch.is_grad_enabled()):
+        if x.numel() > self.packed_rows * x.shape[-1]:
             return linear(x, self.weight, self.bias)
         if self._packed is None:
             self._packed = _pack(self.weight)
-        return _multiply(x, self._packed, self.bias)
+        product: Tensor = _PackedProduct.apply(x, self.weight, self._packed, self.bias)
+        return product
+
+
+class _PackedProduct(torch.autograd.Function):
+    """The product with a packed weight; its gradient is a product with the plain one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.weight = weight
+        return _multiply(x, packed, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        return gradient @ ctx.weight, None, None, None
 
 
 @torch.no_grad()
-def packing_helps(weight: Tensor) -> bool:
-    """Whether a packed copy of that weight gives the same numbers faster, here and now."""
-    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
-        return False
-    x = torch.linspace(-1, 1, 16 * weight.shape[1], dtype=weight.dtype).view(16, -1)
+def most_rows(weight: Tensor) -> int:
+    """Up to how many rows should be multiplied by a packed copy of a weight like that one, here and now.
+
+    In bfloat16 a measurement decides, which changes no number: both ways give the same to the last bit. In float32 they
+    differ by rounding, so that there nothing is left to chance: packed are large weights with more outputs than inputs,
+    with which the other library is slow.
+    """
+    outputs, inputs = weight.shape
+    if weight.device.type != "cpu" or weight.dtype not in (torch.bfloat16, torch.float32):
+        return 0
+    if weight.dtype == torch.float32 and (outputs <= inputs or weight.numel() < LARGE):
+        return 0
+    x = torch.linspace(-1, 1, 16 * inputs, dtype=weight.dtype).view(16, -1)
     try:
         packed = _pack(weight)
-        if not torch.equal(_multiply(x, packed, None), linear(x, weight)):
-            return False
+        products = _multiply(x, packed, None), linear(x, weight)
     except (AttributeError, RuntimeError):  # these are torch's own affair, and may change or be missing
-        return False
+        return 0
+    if weight.dtype == torch.float32:
+        return sys.maxsize if bool((products[0] - products[1]).norm() < 1e-5 * products[1].norm()) else 0
+    if not torch.equal(*products):
+        return 0
     plain = fast = float("inf")
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -57,7 +86,7 @@ def packing_helps(weight: Tensor) -> bool:
         middle = time.perf_counter()
         _multiply(x, packed, None)
         plain, fast = min(plain, middle - start), min(fast, time.perf_counter() - middle)
-    return fast < 0.95 * plain
+    return FEW if fast < 0.95 * plain else 0
 
 
 def _pack(weight: Tensor) -> Tensor:

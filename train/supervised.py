@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from reasoning_arena.agents.language_model import Scored
+from reasoning_arena.agents.language_model import Begun, Scored
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs.episode import Info
+from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.losses import contrast, per_token, weighted_completions
@@ -14,6 +15,7 @@ from reasoning_arena.train.rounds import Lanes, Rewards, RoundResult, new_stream
 from reasoning_arena.train.stream import Lesson
 
 SETTLE_ROWS = 24  # answers that are decoded together; more would take gigabytes of keys and values
+SETTLE_ROUNDS = 16  # after which results are told, however little there is to decode
 Completion = tuple[int, ...]
 
 
@@ -24,13 +26,13 @@ class Played(NamedTuple):
         update: the step that was taken.
         questions: what was asked.
         tasks: of which task each question is.
-        scored: each question's target, as it was scored before the step.
+        targets: what was imitated.
     """
 
     update: Update
     questions: Sequence[str]
     tasks: Sequence[str]
-    scored: Scored
+    targets: Sequence[Completion]
 
 
 class SupervisedRound:
@@ -47,8 +49,8 @@ class SupervisedRound:
         self.stream = new_stream(config)
         self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
         self.scout = Lanes(config, self.stream.progression) if policy.foresees else None
-        self.last: Played | None = None  # not yet scored again
-        self.waiting: list[tuple[Played, Scored]] = []  # not yet decoded
+        self.last: tuple[Played, Begun] | None = None  # not yet scored again
+        self.waiting: list[tuple[Played, Begun, Begun]] = []  # before and after the step, not yet decoded
         self.results: list[RoundResult] = []
 
     def play(self) -> Update:
@@ -56,25 +58,25 @@ class SupervisedRound:
         if self.scout is None:
             asked = self.before.questions, self.before.tasks, self.before.candidates
             rewards, told = self.before.answer(texts(self.policy.act(*asked[:2])))
-            played = self._learn(*asked, told)
+            played, _ = self._learn(*asked, told)
             self._note(played, rewards, self.after.answer(texts(self.policy.act(*asked[:2])))[0])
             return played.update
         asked = self.scout.questions, self.scout.tasks, self.scout.candidates
         told = self.scout.answer([""] * len(asked[0]))[1]
-        self.last = self._learn(*asked, told)
-        return self.last.update
+        played, scored = self._learn(*asked, told)
+        self.last = played, self.policy.begin(scored)
+        return played.update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
         """Decode what has to be decoded, once enough has come together, or at once where the stream follows success."""
         everything = everything or self.stream.follows_success
         if everything:
             self._score_again()
-        rows = sum(2 * len(again.completions) for _, again in self.waiting)
-        if rows >= SETTLE_ROWS or (everything and rows):
-            said = self.policy.greedy_answers(
-                *(one for played, again in self.waiting for one in (played.scored, again))
-            )
-            for (played, _), first, then in zip(self.waiting, said[::2], said[1::2], strict=True):
+        rows = sum(len(one.growing) for _, *both in self.waiting for one in both)
+        # Processes that learn together settle together.
+        if distributed.anywhere(rows >= SETTLE_ROWS or len(self.waiting) >= SETTLE_ROUNDS) or everything:
+            said = self.policy.finish([one for _, *both in self.waiting for one in both])
+            for (played, *_), first, then in zip(self.waiting, said[::2], said[1::2], strict=True):
                 self._note(played, self.before.answer(texts(first))[0], self.after.answer(texts(then))[0])
             self.waiting = []
         results, self.results = self.results, []
@@ -82,8 +84,8 @@ class SupervisedRound:
 
     def _learn(
         self, questions: Sequence[str], tasks: Sequence[str], candidates: Sequence[tuple[str, ...]], told: Info
-    ) -> Played:
-        """One step on these questions, and on earlier ones beside them."""
+    ) -> tuple[Played, Scored]:
+        """One step on these questions, and on earlier ones beside them; how the questions' targets were scored."""
         n, targets = len(questions), self._targets(told)
         wrong = self._wrong(candidates, told)
         again = self.stream.replay.draw()
@@ -107,7 +109,7 @@ class SupervisedRound:
         update = self.learner.step(weighted_completions(scored, weights, n + len(again)))
         lessons = zip(questions, tasks, targets, strict=True)
         self.stream.replay.add([Lesson(*lesson) for lesson in lessons])
-        return Played(update, questions, tasks, scored.first(n))
+        return Played(update, questions, tasks, targets), scored.first(n)
 
     def _wrong(self, candidates: Sequence[tuple[str, ...]], told: Info) -> list[list[Completion]]:
         """The wrong answers that each question allows, where they are to be learnt from."""
@@ -123,11 +125,9 @@ class SupervisedRound:
     def _score_again(self) -> None:
         """Score the last round's targets with what was learnt from them."""
         if self.last is not None:
-            played, self.last = self.last, None
-            again = self.policy.score(
-                played.questions, played.scored.completions, tasks=played.tasks, keep_contexts=True
-            )
-            self.waiting.append((played, again))
+            (played, before), self.last = self.last, None
+            again = self.policy.score(played.questions, played.targets, tasks=played.tasks, keep_contexts=True)
+            self.waiting.append((played, before, self.policy.begin(again)))
 
     def _targets(self, told: Info) -> list[Completion]:
         """What is imitated; a contrast is with candidates, so there it is the plain answer where there are any."""

@@ -145,7 +145,8 @@ def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int, preamb
     right, wrong = list(first[0]), [*first[2][:1], (first[2][min(1, limit - 1)] + 1) % 100, 2]
     completions = [right, COMPLETIONS[1], wrong, [*first[3], 2]]
     scored = [model.score(s, PROMPTS, completions, keep_contexts=True) for s in (soft, moved)]
-    assert model.greedy(scored, limit, STOPS) == [first, then]
+    begun = [model.begin(one, limit, STOPS) for one in scored]
+    assert model.finish(begun, limit, STOPS) == [first, then]
 
 
 def test_sampling_follows_the_distribution(lm: LoadedModel) -> None:
@@ -230,7 +231,10 @@ def test_a_spread_model_scores_and_decodes_alike(lm: LoadedModel, lm_folder: Pat
     assert torch.allclose(scored[0].logprobs, scored[1].logprobs, atol=1e-4)
     gradients = [torch.autograd.grad(one.logprobs.sum(), soft)[0] for one in scored]
     assert torch.allclose(*gradients, rtol=1e-3, atol=1e-4 * float(gradients[0].abs().max()))
-    assert there.greedy([scored[1]], 6, STOPS) == here.greedy([scored[0]], 6, STOPS)
+    said = [
+        model.finish([model.begin(one, 6, STOPS)], 6, STOPS) for model, one in zip((here, there), scored, strict=True)
+    ]
+    assert said[0] == said[1]
 
 
 def test_a_model_can_be_spread_over_all_devices_there_are(lm: LoadedModel, lm_folder: Path) -> None:

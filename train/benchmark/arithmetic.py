@@ -5,6 +5,7 @@ themselves, shape by shape in the step's own dtype and memory layout. The share 
 reaches is the time that its products take alone over the time that the step takes.
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import torch
 from reasoning_arena.agents.layout import Ids, common_start
 from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.agents.product import Product
 from reasoning_arena.train.benchmark.contest import asked, start
 from reasoning_arena.train.benchmark.settings import Settings
 from reasoning_arena.train.learner import Learner
@@ -27,11 +29,12 @@ ROUNDS = 5  # the step and its products in turn; the fastest count: what else th
 AGAIN = 5  # times in a round that each product is timed; the fastest counts
 IN_A_ROW = 4  # computations to each of those times
 # Operators that multiply matrices, and where their two factors stand.
-FACTORS: dict[Any, tuple[int, int]] = {
-    torch.ops.aten.mm.default: (0, 1),
-    torch.ops.aten.bmm.default: (0, 1),
-    torch.ops.aten.addmm.default: (1, 2),
-    torch.ops.aten.baddbmm.default: (1, 2),
+FACTORS: dict[str, tuple[int, int]] = {
+    "aten::mm": (0, 1),
+    "aten::bmm": (0, 1),
+    "aten::addmm": (1, 2),
+    "aten::baddbmm": (1, 2),
+    "mkldnn::_linear_pointwise": (0, 1),  # the product with a packed weight, transposed
 }
 
 
@@ -39,28 +42,37 @@ class Factor(NamedTuple):
     """A matrix, or a stack of them, as it lies in memory."""
 
     shape: tuple[int, ...]
-    stride: tuple[int, ...]
+    stride: tuple[int, ...]  # nothing where it is packed
     dtype: torch.dtype
 
     def made(self, device: torch.device) -> Tensor:
         """One of this kind, with random numbers in it."""
-        like = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=device)
-        return like.normal_()
+        if not self.stride:
+            return torch.randn(self.shape, dtype=self.dtype, device=device)
+        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=device).normal_()
 
 
-class Product(NamedTuple):
+class Multiplication(NamedTuple):
     """A matrix product."""
 
     left: Factor
     right: Factor
+    packed: bool
 
     @property
     def flops(self) -> int:
         """Multiplications and additions, ``2 m k n`` for every matrix of the stack."""
-        count = 2 * self.right.shape[-1]
+        count = 2 * self.right.shape[-2 if self.packed else -1]
         for size in self.left.shape:
             count *= size
         return count
+
+    def multiplied(self, device: torch.device) -> Callable[[], Tensor]:
+        """What computes one of this kind, of random numbers."""
+        left, right = self.left.made(device), self.right.made(device)
+        if self.packed:
+            return partial(Product(right, None, sys.maxsize), left)
+        return partial(torch.mm if left.dim() == 2 else torch.bmm, left, right)
 
 
 class Products(TorchDispatchMode):
@@ -68,13 +80,14 @@ class Products(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.counts: Counter[Product] = Counter()
+        self.counts: Counter[Multiplication] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Note the product and compute it."""
-        if func in FACTORS:
-            left, right = (args[i] for i in FACTORS[func])
-            self.counts[Product(_factor(left), _factor(right))] += 1
+        name = func.name().split(".")[0]
+        if name in FACTORS:
+            left, right = (args[i] for i in FACTORS[name])
+            self.counts[Multiplication(_factor(left), _factor(right), right.is_mkldnn)] += 1
         return func(*args, **kwargs or {})
 
     @property
@@ -86,8 +99,7 @@ class Products(TorchDispatchMode):
         """The time that they take by themselves."""
         total = 0.0
         for product, count in self.counts.items():
-            left, right = product.left.made(device), product.right.made(device)
-            multiply = partial(torch.mm if left.dim() == 2 else torch.bmm, left, right)
+            multiply = product.multiplied(device)
             multiply()
             total += count * min(_timed(multiply, device, IN_A_ROW) for _ in range(AGAIN))
         return total
@@ -164,7 +176,8 @@ def training_step(settings: Settings) -> TrainingStep:
 
 
 def _factor(tensor: Tensor) -> Factor:
-    return Factor(tuple(tensor.shape), tensor.stride(), tensor.dtype)
+    stride = () if tensor.is_mkldnn else tensor.stride()  # a packed weight has none
+    return Factor(tuple(tensor.shape), stride, tensor.dtype)
 
 
 def _timed(work: Callable[[], object], device: torch.device, times: int = 1) -> float:
