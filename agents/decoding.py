@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from reasoning_arena.agents.backbone import Backbone
-from reasoning_arena.agents.kv_cache import SharedHeadCache
+from reasoning_arena.agents.kv_cache import Memory, SharedHeadCache
 from reasoning_arena.agents.layout import Ids, beside, left_padded
 from torch import Tensor
 
@@ -38,7 +38,8 @@ def decode(
     stops: Tensor,
     warmth: Tensor,
     generator: torch.Generator | None,
-) -> list[Said]:
+    leave: int = 0,
+) -> tuple[list[Said], list[int], Memory]:
     """Go on from every row's last token until it stops or its budget is spent.
 
     Args:
@@ -50,28 +51,35 @@ def decode(
         stops: tokens that end a row.
         warmth: every row's temperature, 0 for greedily, ``[n]``.
         generator: on the model's device.
+        leave: how many rows may be left growing at the end, to go on with others beside: a pass for a few rows takes
+            as long as one for many.
+
+    Returns:
+        what each row said; which rows were left growing, and what these remember but for their last tokens.
     """
     rows = torch.arange(len(last), device=last.device)  # the completions that are computed
     longest = max(int(budgets.max()), 0)
     tokens = torch.full((len(last), longest), -1, device=last.device)
     growing = torch.ones_like(rows, dtype=torch.bool)  # those of them that still grow
     logprobs = torch.zeros(len(last), device=last.device)
-    for t in range(longest):
+    for t in range(longest + 1):
         growing &= ~torch.isin(last, stops) & (budgets > t)
-        if growing.sum() <= DROP_BELOW * len(rows):  # to drop a row is to copy all the others
+        over = growing.sum() <= leave
+        if over or growing.sum() <= DROP_BELOW * len(rows):  # to drop a row is to copy all the others
             keep = growing.nonzero().squeeze(1)
-            if not len(keep):
-                break
             cache.batch_select_indices(keep)
             kept = (one[keep] for one in (rows, last, warmth, mask, budgets, growing))
             rows, last, warmth, mask, budgets, growing = kept
+            if over:
+                break
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
         features = backbone.forward(backbone.embed(last[:, None]), mask, cache)
         last, drawn = choose(backbone.logits(features[:, -1]), warmth * growing, generator)
         tokens[rows[growing], t] = last[growing]
         logprobs[rows[growing]] += drawn[growing]
-    rest = zip(tokens.tolist(), logprobs.tolist(), strict=True)
-    return [Said(tuple(token for token in row if token >= 0), logprob) for row, logprob in rest]
+    said = zip(tokens.tolist(), logprobs.tolist(), strict=True)
+    grown = [Said(tuple(token for token in row if token >= 0), logprob) for row, logprob in said]
+    return grown, rows.tolist(), Memory(cache.head, cache.own, mask)
 
 
 def decode_plainly(

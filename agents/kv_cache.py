@@ -88,6 +88,7 @@ class SharedHeadCache(DynamicCache):
     ) -> None:
         super().__init__()
         nothing: list[Pair | None] = [None] * layers
+        self.head = head
         heads, owns = head or nothing, own or nothing
         self.layers = [SharedHeadLayer(*pairs, room) for pairs in zip(heads, owns, strict=True)]
 

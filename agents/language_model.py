@@ -162,29 +162,35 @@ class LanguageModel:
         return Begun(said, growing, memories)
 
     @torch.no_grad()
-    def finish(
-        self, begun: Sequence[Begun], max_new_tokens: int, stop_ids: frozenset[int]
-    ) -> list[list[tuple[int, ...]]]:
-        """What greedy decoding would say, token for token; all that grows is decoded together.
+    def grow(
+        self, begun: Sequence[Begun], max_new_tokens: int, stop_ids: frozenset[int], leave: int = 0
+    ) -> list[Begun]:
+        """Go on with greedy decoding; all that grows is decoded together.
 
         Args:
             begun: whatever soft prompts they stood behind.
             max_new_tokens: as they were begun with.
             stop_ids: likewise.
+            leave: how many completions may be left growing, to go on with others beside.
         """
         said = [list(one.said) for one in begun]
         order = [(k, n) for k, one in enumerate(begun) for n in one.growing]
-        if not order:
-            return said
+        if len(order) <= leave:
+            return list(begun)
         last = torch.tensor([said[k][n][-1] for k, n in order], device=self.lm.device)
         budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
-        cache, mask = merged([memory for one in begun for memory in one.memories], int(budgets.max()))
         warmth = torch.zeros(len(order), device=self.lm.device)
-        more = decode(self.backbone, cache, mask, last, budgets, stops, warmth, None)
+        cache, mask = merged([memory for one in begun for memory in one.memories], int(budgets.max()))
+        more, left, memory = decode(self.backbone, cache, mask, last, budgets, stops, warmth, None, leave)
         for (k, n), (tokens, _) in zip(order, more, strict=True):
             said[k][n] += tokens
-        return said
+        grown = []
+        for k, completions in enumerate(said):
+            mine = [i for i, row in enumerate(left) if order[row][0] == k]
+            memories = [memory.rows(torch.tensor(mine, device=self.lm.device))] if mine else []
+            grown.append(Begun(completions, [order[left[i]][1] for i in mine], memories))
+        return grown
 
     @torch.no_grad()
     def generate(
@@ -225,7 +231,7 @@ class LanguageModel:
         first, drawn = choose(logits[owners], warmth, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
         memory, mask = merged([memory_of(head, cache, mask).rows(owners)], max_new_tokens - 1)
-        rest = decode(self.backbone, memory, mask, first, budgets, stops, warmth, generator)
+        rest, _, _ = decode(self.backbone, memory, mask, first, budgets, stops, warmth, generator)
         begun = zip(first.tolist(), drawn.tolist(), rest, strict=True)
         return [Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun]
 

@@ -120,14 +120,19 @@ class SoftPromptPolicy:
         """
         return self.language_model.begin(scored, self.max_new_tokens, self.encoder.stop_ids)
 
-    def finish(self, begun: Sequence[Begun]) -> list[list[Answer]]:
-        """What ``act`` would have answered, token for token, at a fraction of the cost.
+    def grow(self, begun: Sequence[Begun], leave: int = 0) -> list[Begun]:
+        """Go on with what ``act`` would have answered, token for token, at a fraction of the cost.
 
         Args:
             begun: the soft prompt may have learnt between one and the next.
+            leave: how many answers may be left growing, to go on with others beside.
         """
-        said = self.language_model.finish(begun, self.max_new_tokens, self.encoder.stop_ids)
-        return [[Answer(tokens, self.encoder.text(tokens)) for tokens in one] for one in said]
+        return self.language_model.grow(begun, self.max_new_tokens, self.encoder.stop_ids, leave)
+
+    def answers(self, grown: Begun) -> list[Answer]:
+        """What ``act`` would have answered, once nothing grows any more."""
+        assert not grown.growing
+        return [Answer(tokens, self.encoder.text(tokens)) for tokens in grown.said]
 
     @property
     def foresees(self) -> bool:

@@ -39,7 +39,7 @@ class Product:
             return linear(x, self.weight, self.bias)
         if self._packed is None:
             self._packed = _pack(self.weight)
-        product: Tensor = _PackedProduct.apply(x, self.weight, self._packed, self.bias)
+        product: Tensor = _PackedProduct.apply(x, self.weight, self._packed, self.bias)  # type: ignore[no-untyped-call]
         return product
 
 
@@ -52,7 +52,7 @@ class _PackedProduct(torch.autograd.Function):
         return _multiply(x, packed, bias)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         return gradient @ ctx.weight, None, None, None
 
 

@@ -98,7 +98,7 @@ class Evaluator:
             of = tasks[begin : begin + BATCH]
             if before and policy.foresees:
                 scored = policy.score(batch, [answer.tokens for answer in before], tasks=of, keep_contexts=True)
-                said += policy.finish([policy.begin(scored)])[0]
+                said += policy.answers(*policy.grow([policy.begin(scored)]))
             else:
                 said += policy.act(batch, of)
         self._said = said

@@ -15,6 +15,7 @@ from reasoning_arena.train.rounds import Lanes, Rewards, RoundResult, new_stream
 from reasoning_arena.train.stream import Lesson
 
 SETTLE_ROWS = 24  # answers that are decoded together; more would take gigabytes of keys and values
+LEAVE_ROWS = 8  # how many of these may go on with the next ones: a pass for a few takes as long as one for many
 SETTLE_ROUNDS = 16  # after which results are told, however little there is to decode
 Completion = tuple[int, ...]
 
@@ -72,13 +73,18 @@ class SupervisedRound:
         everything = everything or self.stream.follows_success
         if everything:
             self._score_again()
-        rows = sum(len(one.growing) for _, *both in self.waiting for one in both)
-        # Processes that learn together settle together.
-        if distributed.anywhere(rows >= SETTLE_ROWS or len(self.waiting) >= SETTLE_ROUNDS) or everything:
-            said = self.policy.finish([one for _, *both in self.waiting for one in both])
-            for (played, *_), first, then in zip(self.waiting, said[::2], said[1::2], strict=True):
-                self._note(played, self.before.answer(texts(first))[0], self.after.answer(texts(then))[0])
-            self.waiting = []
+        begun = [one for _, *both in self.waiting for one in both]
+        late = everything or len(self.waiting) >= SETTLE_ROUNDS
+        if late or sum(len(one.growing) for one in begun) >= SETTLE_ROWS:
+            begun = self.policy.grow(begun, 0 if late else LEAVE_ROWS)
+        pairs = list(zip(begun[::2], begun[1::2], strict=True))
+        self.waiting = [(played, *both) for (played, *_), both in zip(self.waiting, pairs, strict=True)]
+        done = next((k for k, both in enumerate(pairs) if any(one.growing for one in both)), len(pairs))
+        done = min(distributed.gathered(done))  # rounds are told together
+        for played, *both in self.waiting[:done]:
+            first, then = (texts(self.policy.answers(one)) for one in both)
+            self._note(played, self.before.answer(first)[0], self.after.answer(then)[0])
+        self.waiting = self.waiting[done:]
         results, self.results = self.results, []
         return results
 

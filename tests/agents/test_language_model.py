@@ -146,7 +146,10 @@ def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int, preamb
     completions = [right, COMPLETIONS[1], wrong, [*first[3], 2]]
     scored = [model.score(s, PROMPTS, completions, keep_contexts=True) for s in (soft, moved)]
     begun = [model.begin(one, limit, STOPS) for one in scored]
-    assert model.finish(begun, limit, STOPS) == [first, then]
+    assert [one.said for one in model.grow(begun, limit, STOPS)] == [first, then]
+    some = model.grow(begun[:1], limit, STOPS, leave=2)  # and the rest together with what comes later
+    assert sum(len(one.growing) for one in some) <= 2
+    assert [one.said for one in model.grow([*some, begun[1]], limit, STOPS)] == [first, then]
 
 
 def test_sampling_follows_the_distribution(lm: LoadedModel) -> None:
@@ -231,10 +234,9 @@ def test_a_spread_model_scores_and_decodes_alike(lm: LoadedModel, lm_folder: Pat
     assert torch.allclose(scored[0].logprobs, scored[1].logprobs, atol=1e-4)
     gradients = [torch.autograd.grad(one.logprobs.sum(), soft)[0] for one in scored]
     assert torch.allclose(*gradients, rtol=1e-3, atol=1e-4 * float(gradients[0].abs().max()))
-    said = [
-        model.finish([model.begin(one, 6, STOPS)], 6, STOPS) for model, one in zip((here, there), scored, strict=True)
-    ]
-    assert said[0] == said[1]
+    begun = [model.begin(one, 6, STOPS) for model, one in zip((here, there), scored, strict=True)]
+    grown = [model.grow([one], 6, STOPS)[0].said for model, one in zip((here, there), begun, strict=True)]
+    assert grown[0] == grown[1]
 
 
 def test_a_model_can_be_spread_over_all_devices_there_are(lm: LoadedModel, lm_folder: Path) -> None:
