@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName
+import torch
+from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, choose_device, choose_dtype
 from reasoning_arena.envs import ORIGINAL_FIVE
 from reasoning_arena.train.config import Config, LossName
 from reasoning_arena.train.errors import TrainingError
@@ -26,14 +27,8 @@ SizeName = Literal["full", "small"]
 ALL: tuple[ContestantName, ...] = get_args(ContestantName)
 # What None stands for, by size.
 SIZES: dict[SizeName, dict[str, Any]] = {
-    "full": {"contestants": ALL, "seconds": 20.0, "repeats": 3, "questions": 4, "accuracy_seconds": 120.0},
-    "small": {
-        "contestants": tuple(name for name in ALL if name != "trl-float32"),
-        "seconds": 3.0,
-        "repeats": 1,
-        "questions": 2,
-        "accuracy_seconds": 0.0,
-    },
+    "full": {"seconds": 20.0, "repeats": 3, "questions": 4, "accuracy_seconds": 120.0},
+    "small": {"seconds": 3.0, "repeats": 1, "questions": 2, "accuracy_seconds": 0.0},
 }
 
 
@@ -44,8 +39,8 @@ class Settings:
     size: SizeName = "full"
     """What the flags below are by default; small leaves out the time to an accuracy and ends in about two minutes."""
     contestants: tuple[ContestantName, ...] | None = None
-    """Who is measured (by default everyone; with --size small everyone but trl-float32). Each runs in a process of its
-    own, one after another. reference: one question at a time, generate, loss, step, generate. peft: prompt tuning, the
+    """Who is measured (by default everyone, but nobody in bfloat16 where the device is not faster in it, and with --size
+    small trl in one dtype alone). Each runs in a process of its own, one after another. reference: one question at a time, generate, loss, step, generate. peft: prompt tuning, the
     training step alone. trl: GRPOTrainer with prompt tuning. ours: episodes with the predictions before and after."""
     seconds: float | None = None
     """Seconds of work that a rate is measured over, after warming up (20, or 3)."""
@@ -116,9 +111,17 @@ class Settings:
 
         Raises:
             TrainingError, ArenaError: as ``check`` does.
+            AgentError: there is no such device.
         """
         self.check()
-        missing = {name: value for name, value in SIZES[self.size].items() if getattr(self, name) is None}
+        defaults = SIZES[self.size]
+        if self.contestants is None:
+            fast = choose_dtype("auto", choose_device(self.device)) == torch.bfloat16
+            slow = {"trl-float32"} if fast and self.size == "small" else set()
+            if not fast:  # emulated, it would take minutes a step
+                slow = {name for name in ALL if name.endswith("bfloat16")}
+            defaults = {"contestants": tuple(name for name in ALL if name not in slow), **defaults}
+        missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
         return dataclasses.replace(self, **missing)
 
     def config(self, loss: LossName, batch: int) -> Config:
