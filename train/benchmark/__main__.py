@@ -5,7 +5,6 @@ python -m train.benchmark --contestants reference-float32 ours-sequential --json
 pip install 'reasoning-arena[benchmark]'    # for PEFT and TRL
 """
 
-import dataclasses
 import json
 import platform
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 import tyro
 from reasoning_arena.agents.errors import AgentError
-from reasoning_arena.agents.models import choose_device, choose_dtype, dtype_name, load_model
+from reasoning_arena.agents.models import load_model
 from reasoning_arena.envs import ArenaError
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.benchmark.arithmetic import TrainingStep, training_step
@@ -82,12 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         settings = tyro.cli(Settings, prog="python -m train.benchmark", args=arguments).resolved()
-        device = choose_device(settings.device)
-        dtype = dtype_name(choose_dtype(settings.dtype, device))  # once, for all processes
-        settings = dataclasses.replace(settings, device=str(device), dtype=dtype)
         load_model(settings.model, "cpu", "float32")  # whatever has to be fetched is fetched before the stopwatch runs
         results, step = benchmark(settings)
-        where = machine(device)
+        where = machine(torch.device(settings.device))
         if settings.json is not None:
             with replacing(settings.json) as part:
                 part.write_text(json.dumps(to_json(settings, where, results, step), indent=2) + "\n")

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import torch
-from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, choose_device, choose_dtype
+from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, choose_device, choose_dtype, dtype_name
 from reasoning_arena.envs import ORIGINAL_FIVE
 from reasoning_arena.train.config import Config, LossName
 from reasoning_arena.train.errors import TrainingError
@@ -39,9 +38,10 @@ class Settings:
     size: SizeName = "full"
     """What the flags below are by default; small leaves out the time to an accuracy and ends in about two minutes."""
     contestants: tuple[ContestantName, ...] | None = None
-    """Who is measured (by default everyone, but nobody in bfloat16 where the device is not faster in it, and with --size
-    small trl in one dtype alone). Each runs in a process of its own, one after another. reference: one question at a time, generate, loss, step, generate. peft: prompt tuning, the
-    training step alone. trl: GRPOTrainer with prompt tuning. ours: episodes with the predictions before and after."""
+    """Who is measured (by default everyone; nobody in bfloat16 where ours is not, and with --size small trl-float32
+    only then). Each runs in a process of its own, one after another. reference: one question at a time, generate, loss,
+    step, generate. peft: prompt tuning, the training step alone. trl: GRPOTrainer with prompt tuning. ours: episodes
+    with the predictions before and after."""
     seconds: float | None = None
     """Seconds of work that a rate is measured over, after warming up (20, or 3)."""
     repeats: int | None = None
@@ -107,22 +107,22 @@ class Settings:
         self.config("supervised", self.batch_size).check()
 
     def resolved(self) -> "Settings":
-        """The same, checked, with everything that depends on the size filled in.
+        """The same, checked, with everything that depends on size and machine filled in.
 
         Raises:
             TrainingError, ArenaError: as ``check`` does.
             AgentError: there is no such device.
         """
         self.check()
-        defaults = SIZES[self.size]
-        if self.contestants is None:
-            fast = choose_dtype("auto", choose_device(self.device)) == torch.bfloat16
-            slow = {"trl-float32"} if fast and self.size == "small" else set()
-            if not fast:  # emulated, it would take minutes a step
-                slow = {name for name in ALL if name.endswith("bfloat16")}
-            defaults = {"contestants": tuple(name for name in ALL if name not in slow), **defaults}
+        device = choose_device(self.device)
+        dtype = dtype_name(choose_dtype(self.dtype, device))  # once, for all processes
+        # Where bfloat16 is emulated, a step in it takes minutes.
+        slow = [name for name in ALL if name.endswith("bfloat16")] if dtype == "float32" else []
+        if self.size == "small" and not slow:
+            slow = ["trl-float32"]
+        defaults = {"contestants": tuple(name for name in ALL if name not in slow), **SIZES[self.size]}
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
-        return dataclasses.replace(self, **missing)
+        return dataclasses.replace(self, device=str(device), dtype=dtype, **missing)
 
     def config(self, loss: LossName, batch: int) -> Config:
         """The training run that ours is, and whose questions everyone is asked."""
