@@ -51,7 +51,7 @@ class SupervisedRound:
         self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
         self.scout = Lanes(config, self.stream.progression) if policy.foresees else None
         self.last: tuple[Played, Begun] | None = None  # not yet scored again
-        self.waiting: list[tuple[Played, Begun, Begun]] = []  # before and after the step, not yet decoded
+        self.waiting: list[tuple[Played, list[Begun]]] = []  # before and after the step, not yet decoded
         self.results: list[RoundResult] = []
 
     def play(self) -> Update:
@@ -73,15 +73,14 @@ class SupervisedRound:
         everything = everything or self.stream.follows_success
         if everything:
             self._score_again()
-        begun = [one for _, *both in self.waiting for one in both]
+        begun = [one for _, both in self.waiting for one in both]
         late = everything or len(self.waiting) >= SETTLE_ROUNDS
         if late or sum(len(one.growing) for one in begun) >= SETTLE_ROWS:
             begun = self.policy.grow(begun, 0 if late else LEAVE_ROWS)
-        pairs = list(zip(begun[::2], begun[1::2], strict=True))
-        self.waiting = [(played, *both) for (played, *_), both in zip(self.waiting, pairs, strict=True)]
-        done = next((k for k, both in enumerate(pairs) if any(one.growing for one in both)), len(pairs))
-        done = min(distributed.gathered(done))  # rounds are told together
-        for played, *both in self.waiting[:done]:
+            self.waiting = [(played, begun[2 * k : 2 * k + 2]) for k, (played, _) in enumerate(self.waiting)]
+        growing = (k for k, (_, both) in enumerate(self.waiting) if any(one.growing for one in both))
+        done = min(distributed.gathered(next(growing, len(self.waiting))))  # all processes tell the same rounds
+        for played, both in self.waiting[:done]:
             first, then = (texts(self.policy.answers(one)) for one in both)
             self._note(played, self.before.answer(first)[0], self.after.answer(then)[0])
         self.waiting = self.waiting[done:]
@@ -133,7 +132,7 @@ class SupervisedRound:
         if self.last is not None:
             (played, before), self.last = self.last, None
             again = self.policy.score(played.questions, played.targets, tasks=played.tasks, keep_contexts=True)
-            self.waiting.append((played, before, self.policy.begin(again)))
+            self.waiting.append((played, [before, self.policy.begin(again)]))
 
     def _targets(self, told: Info) -> list[Completion]:
         """What is imitated; a contrast is with candidates, so there it is the plain answer where there are any."""

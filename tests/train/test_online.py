@@ -13,6 +13,7 @@ from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import initial_soft_prompt
 from reasoning_arena.envs import ReasoningArenaVectorEnv
+from reasoning_arena.train import supervised
 from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.config import Config, LossName
 from reasoning_arena.train.errors import TrainingError
@@ -74,7 +75,10 @@ def test_a_seed_gives_the_same_run_again(
     assert not torch.equal(soft_prompt(run), soft_prompt(tmp_path / "other"))
 
 
-def test_foreseeing_answers_changes_nothing(small: Callable[..., Config], lm_folder: Path) -> None:
+@pytest.mark.parametrize(("rows", "left", "rounds"), [(24, 8, 16), (3, 2, 16), (24, 8, 2)])
+def test_foreseeing_answers_changes_nothing(
+    small: Callable[..., Config], lm_folder: Path, rows: int, left: int, rounds: int
+) -> None:
     lm, config = load_model(str(lm_folder), "cpu", "float32"), small(lm_folder).resolved()
     outcomes = []
     for foresees in (True, False):
@@ -83,10 +87,13 @@ def test_foreseeing_answers_changes_nothing(small: Callable[..., Config], lm_fol
             patch.setattr(SoftPromptPolicy, "foresees", foresees)
             said: list[list[str]] = []
             patch.setattr(ReasoningArenaVectorEnv, "step", _noting(said, ReasoningArenaVectorEnv.step))
-            learning = SupervisedRound(config, policy, Learner(policy, 0.2, 4))
-            for _ in range(4):
+            for name, value in (("SETTLE_ROWS", rows), ("LEAVE_ROWS", left), ("SETTLE_ROUNDS", rounds)):
+                patch.setattr(supervised, name, value)
+            learning = SupervisedRound(config, policy, Learner(policy, 0.2, 6))
+            results = []
+            for left_rounds in reversed(range(6)):
                 learning.play()
-            results = learning.settle(everything=True)
+                results += learning.settle(everything=not left_rounds)
         outcomes.append((sorted(row for row in said if any(row)), results, policy.soft_prompt.weight.detach()))
     assert outcomes[0][0] == outcomes[1][0]
     for one, other in zip(outcomes[0][1], outcomes[1][1], strict=True):
