@@ -147,9 +147,22 @@ def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int, preamb
     scored = [model.score(s, PROMPTS, completions, keep_contexts=True) for s in (soft, moved)]
     begun = [model.begin(one, limit, STOPS) for one in scored]
     assert [one.said for one in model.grow(begun, limit, STOPS)] == [first, then]
-    some = model.grow(begun[:1], limit, STOPS, leave=2)  # and the rest together with what comes later
-    assert sum(len(one.growing) for one in some) <= 2
-    assert [one.said for one in model.grow([*some, begun[1]], limit, STOPS)] == [first, then]
+
+
+@pytest.mark.parametrize("leave", [1, 2, 3])
+def test_answers_left_growing_go_on_as_if_they_had_not_stopped(lm: LoadedModel, leave: int) -> None:
+    model, limit, never = LanguageModel(lm), 9, frozenset[int]()
+    softs = [soft_prompt(lm, 3).detach() * factor for factor in (1, 1.5)]
+    said = [tokens(model.generate(soft, PROMPTS, limit, never)) for soft in softs]
+    begun = []
+    for soft, answers in zip(softs, said, strict=True):
+        # Wrong from ever later tokens on, so that the first have the most left to say.
+        wrong = [[*answer[:n], (answer[n] + 1) % 100] for n, answer in enumerate(answers)]
+        begun.append(model.begin(model.score(soft, PROMPTS, wrong, keep_contexts=True), limit, never))
+    assert [len(one.growing) for one in begun] == [len(PROMPTS)] * 2
+    some = model.grow(begun[:1], limit, never, leave)
+    assert len(some[0].growing) == leave
+    assert [one.said for one in model.grow([*some, begun[1]], limit, never)] == said
 
 
 def test_sampling_follows_the_distribution(lm: LoadedModel) -> None:
