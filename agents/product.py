@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
 FEW = 96  # rows, above which the layout makes no difference in bfloat16
+STEP = 32  # rows that packed weights are multiplied by are multiples of this, since oneDNN keeps memory for each number
 LARGE = 2**16  # numbers in a weight; a smaller one stays in the CPU's cache however it lies
 REPEATS = 8  # of what is timed
 
@@ -49,7 +50,10 @@ class _PackedProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
         ctx.weight = weight
-        return _multiply(x, packed, bias)
+        rows = x.reshape(-1, x.shape[-1])
+        more = -len(rows) % STEP if len(rows) > STEP else 0
+        product = _multiply(pad(rows, (0, 0, 0, more)) if more else rows, packed, bias)
+        return product[: len(rows)].view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
