@@ -64,13 +64,13 @@ def decode(
     logprobs = torch.zeros(len(last), device=last.device)
     for t in range(longest + 1):
         growing &= ~torch.isin(last, stops) & (budgets > t)
-        over = growing.sum() <= leave
-        if over or growing.sum() <= DROP_BELOW * len(rows):  # to drop a row is to copy all the others
+        left = int(growing.sum())
+        if left <= max(leave, DROP_BELOW * len(rows)):  # to drop a row is to copy all the others
             keep = growing.nonzero().squeeze(1)
             cache.batch_select_indices(keep)
             kept = (one[keep] for one in (rows, last, warmth, mask, budgets, growing))
             rows, last, warmth, mask, budgets, growing = kept
-            if over:
+            if left <= leave:
                 break
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
         features = backbone.forward(backbone.embed(last[:, None]), mask, cache)

@@ -97,8 +97,9 @@ class Evaluator:
             batch, before = mine[begin : begin + BATCH], self._said[begin : begin + BATCH]
             of = tasks[begin : begin + BATCH]
             if before and policy.foresees:
-                scored = policy.score(batch, [answer.tokens for answer in before], tasks=of, keep_contexts=True)
-                said += policy.answers(*policy.grow([policy.begin(scored)]))
+                tokens = [answer.tokens for answer in before]
+                begun = policy.begin(policy.score(batch, tokens, tasks=of, keep_contexts=True))
+                said += policy.answers(*policy.grow([begun]))
             else:
                 said += policy.act(batch, of)
         self._said = said

@@ -36,7 +36,7 @@ class Settings:
     """Measure how fast a soft prompt learns here, beside the reference's loop, PEFT and TRL, on the same questions."""
 
     size: SizeName = "full"
-    """What the flags below are by default; small leaves out the time to an accuracy and ends in about two minutes."""
+    """What the flags below are by default; small leaves out the time to an accuracy and ends in two to four minutes."""
     contestants: tuple[ContestantName, ...] | None = None
     """Who is measured (by default everyone; nobody in bfloat16 where ours is not, and with --size small trl-float32
     only then). Each runs in a process of its own, one after another. reference: one question at a time, generate, loss,
