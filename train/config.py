@@ -84,7 +84,7 @@ class Config:
     preamble: str | None = None
     """A text in front of the soft prompt, which stays as it is and is computed once (by default none)."""
     init_from: Path | None = None
-    """A checkpoint whose soft prompt to start from instead, with its preamble."""
+    """A checkpoint whose soft prompt to start from instead, with its preamble and its number of virtual tokens."""
     own_tokens: int = 8
     """Virtual tokens of each task's own, or of each prompt in the mixture."""
     experts: int = 4
@@ -176,6 +176,9 @@ class Config:
             raise TrainingError(f"--seed {self.seed} is not allowed; give an integer from 0 to {2**32 - 1}")
         if self.curriculum and self.difficulty == 1:
             raise TrainingError("--curriculum rises from difficulty 1 to --difficulty; give one of at least 2")
+        for name in ("init_text", "preamble", "soft_tokens"):
+            if self.init_from is not None and getattr(self, name) is not None:
+                raise TrainingError(f"--{name.replace('_', '-')} has no place beside --init-from, which brings its own")
         if self.kl and self.learner in ADAPTED:
             raise TrainingError(f"--kl is not allowed with --learner {self.learner}, which changes the model itself")
         least = max(ESTIMATORS[self.estimator].least_samples, 2 if self.kl else 1)  # kl is charged relative to a group
@@ -195,6 +198,8 @@ class Config:
         if self.minutes is not None and self.episodes is None:
             return dataclasses.replace(self, episodes=ENDLESS).resolved()
         missing = {name: value for name, value in DEFAULTS[self.loss].items() if getattr(self, name) is None}
+        if self.init_from is not None:
+            del missing["init_text"]
         if "lr" in missing and self.batch_size is not None:  # fewer questions, a noisier gradient
             missing["lr"] *= min(1.0, math.sqrt(self.batch_size / DEFAULTS[self.loss]["batch_size"]))
         # A run may be gone on with from elsewhere.

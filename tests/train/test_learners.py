@@ -17,6 +17,7 @@ from reasoning_arena.agents.steering import PromptMixture, TaskPrompts
 from reasoning_arena.envs import ReasoningArenaVectorEnv
 from reasoning_arena.train.checkpoint import load_state
 from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.learners import LEARNERS, new_steering
 from reasoning_arena.train.losses import contrast, weighted_completions
 from reasoning_arena.train.online import main, train
@@ -131,9 +132,11 @@ def test_low_rank_adapters_are_peft_adapters(lm_folder: Path, tmp_path: Path) ->
 def test_a_prompt_starts_from_a_checkpoint(lm_folder: Path, tmp_path: Path) -> None:
     train(small(lm_folder, run_dir=tmp_path / "first"))
     start = tmp_path / "first" / "checkpoints" / "episode-000012"
-    train(small(lm_folder, init_from=start, preamble="Another.", run_dir=tmp_path / "then"))
+    train(small(lm_folder, init_from=start, preamble=None, soft_tokens=None, run_dir=tmp_path / "then"))
     for name in ("preamble", "weight"):
         assert torch.equal(learnt(tmp_path / "first", 12)[name], learnt(tmp_path / "then", 0)[name])
+    with pytest.raises(TrainingError, match="--preamble has no place"):
+        train(small(lm_folder, init_from=start, soft_tokens=None, run_dir=tmp_path / "other"))
 
 
 def test_a_new_task_gets_the_mean_prompt(lm: LoadedModel) -> None:
