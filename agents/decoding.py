@@ -36,7 +36,7 @@ def decode(
     last: Tensor,
     budgets: Tensor,
     stops: Tensor,
-    warmth: Tensor,
+    temperature: Tensor,
     generator: torch.Generator | None,
     leave: int = 0,
 ) -> tuple[list[Said], list[int], Memory]:
@@ -49,7 +49,7 @@ def decode(
         last: ``[n]``.
         budgets: how many tokens each row may grow by, ``[n]``.
         stops: tokens that end a row.
-        warmth: every row's temperature, 0 for greedily, ``[n]``.
+        temperature: every row's temperature, 0 for greedily, ``[n]``.
         generator: on the model's device.
         leave: how many rows may be left growing at the end, to go on with others beside: a pass for a few rows takes
             as long as one for many.
@@ -68,13 +68,13 @@ def decode(
         if left <= max(leave, DROP_BELOW * len(rows)):  # to drop a row is to copy all the others
             keep = growing.nonzero().squeeze(1)
             cache.batch_select_indices(keep)
-            kept = (one[keep] for one in (rows, last, warmth, mask, budgets, growing))
-            rows, last, warmth, mask, budgets, growing = kept
+            kept = (one[keep] for one in (rows, last, temperature, mask, budgets, growing))
+            rows, last, temperature, mask, budgets, growing = kept
             if left <= leave:
                 break
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
         features = backbone.forward(backbone.embed(last[:, None]), mask, cache)
-        last, drawn = choose(backbone.logits(features[:, -1]), warmth * growing, generator)
+        last, drawn = choose(backbone.logits(features[:, -1]), temperature * growing, generator)
         tokens[rows[growing], t] = last[growing]
         logprobs[rows[growing]] += drawn[growing]
     said = zip(tokens.tolist(), logprobs.tolist(), strict=True)
@@ -88,7 +88,7 @@ def decode_plainly(
     prompts: Sequence[Ids],
     budget: int,
     stops: Tensor,
-    warmth: Tensor,
+    temperature: Tensor,
     generator: torch.Generator | None,
 ) -> list[Said]:
     """Complete prompts by reading everything again for each token: slow, and right for any model.
@@ -99,7 +99,7 @@ def decode_plainly(
         prompts: one a row.
         budget: the longest completion.
         stops: tokens that end a row.
-        warmth: every row's temperature, 0 for greedily, ``[n]``.
+        temperature: every row's temperature, 0 for greedily, ``[n]``.
         generator: on the model's device.
     """
     rows = [list(prompt) for prompt in prompts]
@@ -110,7 +110,7 @@ def decode_plainly(
         ids, filled = left_padded([rows[i] for i in growing], soft.device)
         mask, embeds = beside(own, backbone.embed(ids), filled, filled)
         features = backbone.forward(embeds, mask, SharedHeadCache(backbone.layers))
-        chosen, drawn = choose(backbone.logits(features[:, -1]), warmth[growing], generator)
+        chosen, drawn = choose(backbone.logits(features[:, -1]), temperature[growing], generator)
         for i, token, logprob in zip(growing, chosen.tolist(), drawn.tolist(), strict=True):
             rows[i].append(token)
             logprobs[i] += logprob
@@ -121,15 +121,15 @@ def decode_plainly(
     return [Said(tuple(row[end:]), logprob) for row, end, logprob in zip(rows, ends, logprobs, strict=True)]
 
 
-def choose(logits: Tensor, warmth: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+def choose(logits: Tensor, temperature: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
     """The next token of every row, and the logarithm of the probability with which it was drawn, ``[n]`` each.
 
-    The most likely token where ``warmth`` is 0, else a sample at that temperature.
+    The most likely token where ``temperature`` is 0, else a sample at that temperature.
     """
     chosen, drawn = logits.argmax(-1), torch.zeros(len(logits), device=logits.device)
-    warm = warmth.nonzero().squeeze(1)
+    warm = temperature.nonzero().squeeze(1)
     if len(warm):
-        probabilities = torch.softmax(logits[warm] / warmth[warm, None], -1)
+        probabilities = torch.softmax(logits[warm] / temperature[warm, None], -1)
         samples = torch.multinomial(probabilities, 1, generator=generator)  # (warm, 1)
         chosen[warm] = samples.squeeze(1)
         drawn[warm] = probabilities.gather(1, samples).squeeze(1).log()

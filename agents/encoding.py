@@ -32,7 +32,7 @@ class Encoder:
         stop_id: the one of them that ends a completion in training.
     """
 
-    def __init__(self, lm: LoadedModel, chat_template: bool = True) -> None:
+    def __init__(self, lm: LoadedModel, chat_template: bool) -> None:
         self.tokenizer = lm.tokenizer
         self.chat_template = chat_template and bool(lm.tokenizer.chat_template)
         self.end_ids = _end_ids(lm)

@@ -2,7 +2,7 @@
 
 What is saved: one product for queries, keys and values and one for both halves of the feed-forward layer; no keys and
 values copied for the heads of queries that share them; and what all rows of a batch begin with is attended to where it
-stands, without a copy a row. ``agents.language_model`` uses it where a probe finds that it gives transformers' numbers,
+stands, without a copy a row. ``agents.backbone`` uses it where a probe finds that it gives transformers' numbers,
 and transformers' own forward pass for every other architecture.
 
 Notation: n rows, L new columns, C columns of a row's own memory, S columns of the shared head, H heads of keys and

@@ -172,9 +172,9 @@ def merged(memories: Sequence[Memory], room: int) -> tuple[SharedHeadCache, Tens
     Returns:
         the memory of all rows, and which of its columns may be attended to.
     """
-    head, preamble = memories[0].head, memories[0].preamble
+    head = memories[0].head
     if any(memory.head is not head for memory in memories):
-        head = None if any(memory.preamble is not preamble for memory in memories) else preamble
+        head = common_preamble(memories)
     shared = columns_of(head)
     widths = [memory.mask.shape[1] - shared for memory in memories]
     short = [max(widths) - width for width in widths]
@@ -189,6 +189,12 @@ def merged(memories: Sequence[Memory], room: int) -> tuple[SharedHeadCache, Tens
         for memory, by in zip(memories, short, strict=True)
     ]
     return SharedHeadCache(len(own), head, own, room), torch.cat(masks)
+
+
+def common_preamble(memories: Sequence[Memory]) -> KeysValues | None:
+    """What all of their heads begin with, if anything."""
+    preamble = memories[0].preamble
+    return preamble if all(memory.preamble is preamble for memory in memories) else None
 
 
 def columns_of(head: KeysValues | None) -> int:

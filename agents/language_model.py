@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from reasoning_arena.agents.backbone import Backbone
 from reasoning_arena.agents.decoding import Said, choose, decode, decode_plainly
-from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, merged
+from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, common_preamble, merged
 from reasoning_arena.agents.layout import Ids, buckets, right_padded
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.prefix import Prefixes, memory_of
@@ -33,7 +33,7 @@ from torch.nn.functional import cross_entropy
 
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
-LOGIT_ROWS = 512  # logits that are held at once, in rows of the vocabulary's size
+LOGIT_ROWS = 512  # logits computed at once, in rows of the vocabulary's size; with gradients, all of them are kept
 
 
 class Scored(NamedTuple):
@@ -180,16 +180,17 @@ class LanguageModel:
         last = torch.tensor([said[k][n][-1] for k, n in order], device=self.lm.device)
         budgets = torch.tensor([max_new_tokens - len(said[k][n]) for k, n in order], device=self.lm.device)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
-        warmth = torch.zeros(len(order), device=self.lm.device)
-        cache, mask = merged([memory for one in begun for memory in one.memories], int(budgets.max()))
-        more, left, memory = decode(self.backbone, cache, mask, last, budgets, stops, warmth, None, leave)
+        temperature = torch.zeros(len(order), device=self.lm.device)
+        memories = [memory for one in begun for memory in one.memories]
+        cache, mask = merged(memories, int(budgets.max()))
+        more, left, memory = decode(self.backbone, cache, mask, last, budgets, stops, temperature, None, leave)
         for (k, n), (tokens, _) in zip(order, more, strict=True):
             said[k][n] += tokens
-        grown = []
+        memory, grown = memory._replace(preamble=common_preamble(memories)), []
         for k, completions in enumerate(said):
             mine = [i for i, row in enumerate(left) if order[row][0] == k]
-            memories = [memory.rows(torch.tensor(mine, device=self.lm.device))] if mine else []
-            grown.append(Begun(completions, [order[left[i]][1] for i in mine], memories))
+            own = [memory.rows(torch.tensor(mine, device=self.lm.device))] if mine else []
+            grown.append(Begun(completions, [order[left[i]][1] for i in mine], own))
         return grown
 
     @torch.no_grad()
@@ -220,18 +221,18 @@ class LanguageModel:
         if temperatures is None:
             temperatures = [(0.0,)] * len(prompts)
         owners = torch.tensor([u for u, some in enumerate(temperatures) for _ in some], device=self.lm.device)  # (N,)
-        warmth = torch.tensor([one for some in temperatures for one in some], device=self.lm.device)  # (N,)
+        temperature = torch.tensor([one for some in temperatures for one in some], device=self.lm.device)  # (N,)
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
             each, virtual = [prompts[owner] for owner in owners.tolist()], soft.of(owners.tolist()).whole()
-            return decode_plainly(self.backbone, virtual, each, max_new_tokens, stops, warmth, generator)
+            return decode_plainly(self.backbone, virtual, each, max_new_tokens, stops, temperature, generator)
         head, left = self._prefixes.head(soft, prompts)
         mask, embeds, cache = self._prefixes.begin(left, prompts, [()] * len(prompts), head)
         logits = self.backbone.logits(self.backbone.forward(embeds, mask, cache)[:, -1])
-        first, drawn = choose(logits[owners], warmth, generator)  # (N,)
+        first, drawn = choose(logits[owners], temperature, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
         memory, mask = merged([memory_of(head, cache, mask).rows(owners)], max_new_tokens - 1)
-        rest, _, _ = decode(self.backbone, memory, mask, first, budgets, stops, warmth, generator)
+        rest, _, _ = decode(self.backbone, memory, mask, first, budgets, stops, temperature, generator)
         begun = zip(first.tolist(), drawn.tolist(), rest, strict=True)
         return [Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun]
 

@@ -40,8 +40,8 @@ class SoftPromptPolicy:
         lm: LoadedModel,
         soft_prompt: Steering,
         *,
-        chat_template: bool = True,
-        max_new_tokens: int = 24,
+        chat_template: bool = False,
+        max_new_tokens: int = 56,
     ) -> None:
         self.lm = lm
         self.language_model = LanguageModel(lm, frozen=not soft_prompt.changes_model)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.config import LearnerName, LossName
-from reasoning_arena.train.studies import Json, command, markdown, mean_and_error, share_and_error, write
+from reasoning_arena.train.records import Json
+from reasoning_arena.train.studies import command, markdown, mean_and_error, share_and_error, write
 from reasoning_arena.train.trials import EquallyLong, Trial, trials
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, absolute_name
@@ -145,9 +146,10 @@ class Config:
             ArenaError: an unknown task or difficulty.
         """
         for name, kind in get_type_hints(Config).items():
-            value, allowed = getattr(self, name), get_args(kind)
-            if get_origin(kind) is Literal and value not in allowed:
-                raise TrainingError(f"--{name.replace('_', '-')} {value!r} is not allowed; give {', '.join(allowed)}")
+            value, choices = getattr(self, name), get_args(kind) if get_origin(kind) is Literal else ()
+            if not _fits(value, kind):
+                wanted = f"give {', '.join(choices)}" if choices else f"it is no {getattr(kind, '__name__', kind)}"
+                raise TrainingError(f"--{name.replace('_', '-')} {value!r} is not allowed; {wanted}")
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
         for name in (
             "episodes",
@@ -172,7 +174,7 @@ class Config:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise TrainingError(f"--{name} {value} is not allowed; give 0 or more")
-        if not (isinstance(self.seed, int) and 0 <= self.seed < 2**32):
+        if not 0 <= self.seed < 2**32:
             raise TrainingError(f"--seed {self.seed} is not allowed; give an integer from 0 to {2**32 - 1}")
         if self.curriculum and self.difficulty == 1:
             raise TrainingError("--curriculum rises from difficulty 1 to --difficulty; give one of at least 2")
@@ -188,7 +190,7 @@ class Config:
                 f"{' and --kl' if self.kl else ''}; give at least {least}"
             )
 
-    def resolved(self) -> "Config":
+    def resolved(self) -> "Resolved":
         """The same, checked, with every number that depends on the loss filled in.
 
         Raises:
@@ -204,7 +206,7 @@ class Config:
             missing["lr"] *= min(1.0, math.sqrt(self.batch_size / DEFAULTS[self.loss]["batch_size"]))
         # A run may be gone on with from elsewhere.
         start = self.init_from and self.init_from.absolute()
-        return dataclasses.replace(self, **missing, init_from=start, model=absolute_name(self.model))
+        return Resolved(**vars(self) | missing | {"init_from": start, "model": absolute_name(self.model)})
 
     def to_json(self) -> dict[str, Any]:
         """All fields in JSON's types."""
@@ -227,7 +229,32 @@ class Config:
                 if values.get(name) is not None:
                     values[name] = Path(values[name])
             config = cls(**values | {"tasks": tuple(values.get("tasks", ORIGINAL_FIVE))})
-            config.check()
         except TypeError as error:
             raise TrainingError(f"config.json holds a value of the wrong kind ({error})") from error
+        config.check()
         return config
+
+
+@dataclass(frozen=True)
+class Resolved(Config):
+    """A configuration with every number filled in."""
+
+    episodes: int = 0
+    batch_size: int = 0
+    eval_interval: int = 0
+    lr: float = 0.0
+    max_new_tokens: int = 0
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a value is of a field's type."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return value in arguments
+    if origin is UnionType:
+        return any(_fits(value, one) for one in arguments)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(one, arguments[0]) for one in value)
+    if kind is float:
+        kind = int | float
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

@@ -15,8 +15,9 @@ from typing import Any, get_args
 from reasoning_arena.train.config import Config, LearnerName
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.phases import Phases
+from reasoning_arena.train.records import Json
 from reasoning_arena.train.stream import Replay
-from reasoning_arena.train.studies import Json, Study, command, markdown, share_and_error, write
+from reasoning_arena.train.studies import Study, command, markdown, share_and_error, write
 from tqdm import tqdm
 
 REPLAYED = "+replay"

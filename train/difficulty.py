@@ -15,7 +15,8 @@ from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import BATCH, Exchange
 from reasoning_arena.train.phases import Phases
-from reasoning_arena.train.studies import Json, Study, command, markdown, mean_and_error, write
+from reasoning_arena.train.records import Json
+from reasoning_arena.train.studies import Study, command, markdown, mean_and_error, write
 from tqdm import tqdm
 
 
@@ -49,7 +50,7 @@ def run(study: Difficulty) -> tuple[Json, str]:
         for task in study.tasks:
             bar.set_description(task)
             one.state = start
-            one.learn([task], study.episodes, stream=0)
+            one.learn([task], study.episodes, stretch=0)
             levels = [one.evaluator_of(tasks=(task,), difficulty=level)(one.policy) for level in DIFFICULTIES]
             results["tasks"].setdefault(task, []).append(
                 {

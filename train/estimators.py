@@ -56,7 +56,7 @@ def exact(rewards: Tensor, logprobs: Tensor) -> Tensor:
     return torch.where(success, logprobs, -torch.inf).softmax(0)
 
 
-def gathered(weights: Tensor, answers: Sequence[tuple[int, ...]]) -> Tensor:
+def merged(weights: Tensor, answers: Sequence[tuple[int, ...]]) -> Tensor:
     """The weights ``[G]`` of a group's answers, all that equal ones carry given to the first: to score once will do."""
     together, first = weights.clone(), dict[tuple[int, ...], int]()
     for i, answer in enumerate(answers):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.phases import Phases, mean_state
-from reasoning_arena.train.studies import Json, Study, command, markdown, share_and_error, write
+from reasoning_arena.train.records import Json
+from reasoning_arena.train.studies import Study, command, markdown, share_and_error, write
 from tqdm import tqdm
 
 WAYS = "federated", "central"
@@ -40,7 +41,6 @@ def run(study: Federated) -> tuple[Json, str]:
     if study.rounds < 1 or study.episodes < 1:
         raise TrainingError("--rounds and --episodes must be at least 1")
     config = study.config().resolved()
-    assert config.batch_size is not None
     if study.episodes % config.batch_size:
         raise TrainingError(
             f"--episodes {study.episodes} is no multiple of the {config.batch_size} questions of a batch; clients "

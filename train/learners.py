@@ -1,6 +1,7 @@
 """What learns: the choices of ``--learner``, each from the same start, ``--preamble`` and ``--init-text``."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from reasoning_arena.agents.adapters import LowRankAdapters
@@ -33,26 +34,20 @@ def _mixture(config: Config, lm: LoadedModel, start: SoftPrompt, generator: torc
     return PromptMixture(lm, start.weight, torch.stack(bank), embedding_rms(lm), start.preamble)
 
 
-def _adapters(config: Config, lm: LoadedModel, start: SoftPrompt, *, prompt_learns: bool) -> Steering:
+def _adapters(
+    config: Config, lm: LoadedModel, start: SoftPrompt, generator: torch.Generator, *, prompt_learns: bool
+) -> Steering:
     return LowRankAdapters(
         lm, start.weight, config.lora_rank, prompt_learns=prompt_learns, seed=config.seed, preamble=start.preamble
     )
-
-
-def _lora(config: Config, lm: LoadedModel, start: SoftPrompt, generator: torch.Generator) -> Steering:
-    return _adapters(config, lm, start, prompt_learns=False)
-
-
-def _hybrid(config: Config, lm: LoadedModel, start: SoftPrompt, generator: torch.Generator) -> Steering:
-    return _adapters(config, lm, start, prompt_learns=True)
 
 
 LEARNERS: dict[str, Build] = {
     "soft-prompt": _soft_prompt,
     "per-task": _per_task,
     "mixture": _mixture,
-    "lora": _lora,
-    "hybrid": _hybrid,
+    "lora": partial(_adapters, prompt_learns=False),
+    "hybrid": partial(_adapters, prompt_learns=True),
 }
 
 

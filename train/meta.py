@@ -16,7 +16,8 @@ import torch
 from reasoning_arena.train.checkpoint import STATE, save_checkpoint
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.phases import Phases, towards
-from reasoning_arena.train.studies import Json, Study, command, markdown, share_and_error, write
+from reasoning_arena.train.records import Json
+from reasoning_arena.train.studies import Study, command, markdown, share_and_error, write
 from tqdm import tqdm
 
 STARTS = "plain start", "meta-learnt start"
@@ -47,7 +48,7 @@ def run(study: Meta) -> tuple[Json, str]:
         raise TrainingError("meta-learning needs another task than --unseen, steps, episodes, and a share up to 1")
     if sorted(set(study.adapt)) != list(study.adapt) or study.adapt[:1] < (0,):
         raise TrainingError("--adapt must be rising numbers of at least 0")
-    batch = study.config().resolved().batch_size or 1
+    batch = study.config().resolved().batch_size
     if any(episodes % batch for episodes in (study.episodes, *study.adapt)):
         raise TrainingError(f"--episodes and --adapt must be multiples of the {batch} questions of a batch")
     if study.save is not None and study.save.exists() and not (study.save / STATE).exists():

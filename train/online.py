@@ -37,14 +37,14 @@ def train(config: Config) -> Json:
     if silent:
         disable_progress_bar()  # transformers' own, of loading
     run = Run(config)
-    config, lm = run.config, run.policy.lm
+    lm = run.policy.lm
     if not silent:
         print(
             f"{config.loss} learning of {run.policy.soft_prompt.size:,} numbers on {lm.name} "
-            f"({lm.device}, {config.dtype}) → {run.folder}",
+            f"({lm.device}, {run.config.dtype}) → {run.folder}",
             file=sys.stderr,
         )
-    total = None if config.episodes == ENDLESS else run.rounds * run.batch
+    total = None if run.config.episodes == ENDLESS else run.rounds * run.batch
     bar = tqdm(total=total, initial=run.episode, unit="episode", disable=silent, dynamic_ncols=True)
     with bar, interrupts(silent=silent) as received:
         bar.set_description("first evaluation" if not run.records.evaluations else "learning")
@@ -55,7 +55,7 @@ def train(config: Config) -> Json:
             bar.set_postfix(loss=loss, reward=reward, held_out=f"{held_out:.1%}")
             bar.update(episode - bar.n)
         stopped = distributed.anywhere(bool(received))
-    if stopped:
+    if stopped and not run.over:
         raise KeyboardInterrupt(run.folder)
     return run.records.results()
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from reasoning_arena.agents.models import load_model
+from reasoning_arena.agents.models import dtype_name
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.evaluate import Evaluator
-from reasoning_arena.train.learner import Learner
-from reasoning_arena.train.run import ROUNDS, new_policy
+from reasoning_arena.train.optimizer import Optimizer
+from reasoning_arena.train.run import ROUNDS, new_policy, own_model
 from reasoning_arena.train.stream import Replay
 from torch import Tensor
 
@@ -33,10 +33,11 @@ class Phases:
     """
 
     def __init__(self, config: Config) -> None:
-        self.config = config = config.resolved()
-        self.lm = load_model(config.model, config.device, config.dtype)
-        self.policy = new_policy(config, self.lm)
-        self.evaluator = Evaluator(config)
+        wanted = config.resolved()
+        self.lm = own_model(wanted)
+        self.config = dataclasses.replace(wanted, dtype=dtype_name(self.lm.dtype))
+        self.policy = new_policy(self.config, self.lm)
+        self.evaluator = Evaluator(self.config)
 
     @property
     def state(self) -> State:
@@ -47,21 +48,19 @@ class Phases:
     def state(self, state: State) -> None:
         self.policy.soft_prompt.load_state_dict(state)
 
-    def learn(self, tasks: Sequence[str], episodes: int, stream: int, replay: Replay | None = None) -> None:
+    def learn(self, tasks: Sequence[str], episodes: int, stretch: int, replay: Replay | None = None) -> None:
         """Learn from a stream of questions, with an optimiser that begins anew.
 
         Args:
             tasks: what is asked.
             episodes: how many questions; the last batch is a whole one.
-            stream: which stream; the same one asks the same questions again.
+            stretch: which stretch of the questions that the seed gives; the same one asks the same questions again.
             replay: what is gone over again, from phase to phase.
         """
-        seed = int(np.random.SeedSequence([self.config.seed, stream]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self.config.seed, stretch]).generate_state(1)[0])
         config = dataclasses.replace(self.config, tasks=tuple(tasks), seed=seed)
-        assert config.batch_size is not None
-        assert config.lr is not None
         rounds = -(-episodes // config.batch_size)
-        learning = ROUNDS[config.loss](config, self.policy, Learner(self.policy, config.lr, rounds))
+        learning = ROUNDS[config.loss](config, self.policy, Optimizer(self.policy, config.lr, rounds))
         if replay is not None:
             learning.stream.replay = replay
         for left in reversed(range(rounds)):

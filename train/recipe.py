@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import tyro
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
-from reasoning_arena.train.studies import Json, command, markdown, mean_and_error, share_and_error, write
+from reasoning_arena.train.records import Json
+from reasoning_arena.train.studies import command, markdown, mean_and_error, share_and_error, write
 from reasoning_arena.train.trials import EquallyLong, Trial, trials
 
 # What a change must leave alone, for runs to be compared.

@@ -10,7 +10,7 @@ from typing import Any
 
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs.files import replacing
-from reasoning_arena.train.config import Config
+from reasoning_arena.train.config import Config, Resolved
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluation
 from reasoning_arena.train.memory import peak_memory
@@ -55,8 +55,8 @@ def past_results(folder: Path) -> Json:
         whole = isinstance(some, list) and all(isinstance(one, dict) and keys <= set(one) for one in some)
         if not whole or not all(isinstance(one["episode"], int) for one in some or ()):
             raise TrainingError(f"cannot read {path}: {name!r} is missing or damaged")
-    if not past["evaluations"] or not isinstance(past.get("training_seconds"), int | float):
-        raise TrainingError(f"cannot read {path}: it lacks the first evaluation or the time of training")
+    if not past["evaluations"]:
+        raise TrainingError(f"cannot read {path}: it lacks the first evaluation")
     return past
 
 
@@ -69,13 +69,20 @@ class Records:
         policy: that learns.
         past: the results of the run that is gone on with, or None.
         episode: where it goes on.
+        seconds: of training that it has taken up to there.
 
     Raises:
         TrainingError: the folder cannot be made or written to.
     """
 
     def __init__(
-        self, folder: Path, config: Config, policy: SoftPromptPolicy, past: Json | None = None, episode: int = 0
+        self,
+        folder: Path,
+        config: Resolved,
+        policy: SoftPromptPolicy,
+        past: Json | None = None,
+        episode: int = 0,
+        seconds: float = 0.0,
     ) -> None:
         self.folder = folder
         self.config = config
@@ -88,7 +95,7 @@ class Records:
         past = past or {}
         self.training: list[Json] = [one for one in past.get("training", []) if one["episode"] <= episode]
         self.evaluations: list[Json] = [one for one in past.get("evaluations", []) if one["episode"] <= episode]
-        self.seconds = float(past.get("training_seconds", 0.0))
+        self.seconds = seconds
         self._first: Evaluation | None = None
         write_json(folder / "config.json", config.to_json())
         self.writer = SummaryWriter(str(folder), purge_step=behind)
@@ -114,7 +121,6 @@ class Records:
         """Note the rounds after those noted so far; they took so many seconds."""
         self.seconds += seconds
         batch = self.config.batch_size
-        assert batch is not None
         at = self.training[-1]["episode"] if self.training else 0
         for result in results:
             at += batch
@@ -184,7 +190,13 @@ class NoRecords(Records):
     """What processes beside the first have in place of records: nothing is written."""
 
     def __init__(
-        self, folder: Path, config: Config, policy: SoftPromptPolicy, past: Json | None = None, episode: int = 0
+        self,
+        folder: Path,
+        config: Resolved,
+        policy: SoftPromptPolicy,
+        past: Json | None = None,
+        episode: int = 0,
+        seconds: float = 0.0,
     ) -> None:
         self.training, self.evaluations, self.seconds = [], (past or {}).get("evaluations", []), 0.0
 
@@ -210,7 +222,7 @@ def write_json(path: Path, value: Json) -> None:
     """
     try:
         with replacing(path) as part:
-            part.write_text(json.dumps(value, indent=1, allow_nan=False))
+            part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise TrainingError(f"cannot write {path}: {error}") from error
 
@@ -277,7 +289,7 @@ def _smooth(values: Sequence[float]) -> list[float]:
 
 
 def _samples(first: Evaluation, now: Evaluation) -> str:
-    """A Markdown table of questions with the answers now and before: where the run began, or was gone on with."""
+    """A Markdown table of questions with the answers now and at the first evaluation since the run was last started."""
     rows = ["| question | before | now | gold | |", "|---|---|---|---|---|"]
     for before, after in list(zip(first.exchanges, now.exchanges, strict=True))[:SAMPLES]:
         cells = (

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import torch
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
-from reasoning_arena.train.config import Config
-from reasoning_arena.train.estimators import ESTIMATORS, exact, gathered
-from reasoning_arena.train.learner import Learner, Update
+from reasoning_arena.train.config import Resolved
+from reasoning_arena.train.estimators import ESTIMATORS, exact, merged, rloo
 from reasoning_arena.train.losses import weighted_completions
+from reasoning_arena.train.optimizer import Optimizer, Update
 from reasoning_arena.train.rounds import Lanes, RoundResult, new_stream, texts
 from reasoning_arena.train.stream import Lesson
 
@@ -48,8 +48,8 @@ class RewardRound:
     gets each of those instead. A third environment with the same seeds asks every question once for each answer.
     """
 
-    def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
-        self.config, self.policy, self.learner = config, policy, learner
+    def __init__(self, config: Resolved, policy: SoftPromptPolicy, optimizer: Optimizer) -> None:
+        self.config, self.policy, self.optimizer = config, policy, optimizer
         self.estimator = ESTIMATORS[config.estimator]
         self.stream = new_stream(config)
         self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
@@ -137,11 +137,11 @@ class RewardRound:
         enumerated = torch.tensor([group.enumerated for group in groups])
         weights[enumerated] = (rewards[enumerated] > 0).float()  # of those, only what was paid can carry a weight
         for k, group in enumerate(groups):
-            weights[k] = gathered(weights[k], group.tokens)
+            weights[k] = merged(weights[k], group.tokens)
         wanted = (weights != 0) | (~enumerated[:, None] & (pull > 0))
         chosen, again = wanted.nonzero().tolist(), self.stream.replay.draw()
         if not chosen and not again:
-            return self.learner.follow(), {}
+            return self.optimizer.step(None), {}
         asked = sorted({k for k, _ in chosen})
         prompts = [*(questions[k] for k in asked), *(one.question for one in again)]
         completions = [*(groups[k].tokens[i] for k, i in chosen), *(one.completion for one in again)]
@@ -157,7 +157,7 @@ class RewardRound:
             apart = torch.zeros_like(rewards)
             apart[wanted] = logprobs[wanted] - self.policy.unprompted(prompts, completions, owners)[: len(chosen)].cpu()
             apart = apart[~enumerated]
-            weights[~enumerated] -= pull * (apart - apart.mean(1, keepdim=True))
+            weights[~enumerated] -= pull * rloo(apart)  # relative to the others, so that all of it is charged
             extra = {"train/kl": float(apart.mean())} if len(apart) else {}
         self.stream.replay.add(
             [Lesson(questions[k], tasks[k], groups[k].tokens[i]) for k, i in chosen if rewards[k, i] > 0]
@@ -165,7 +165,7 @@ class RewardRound:
         carried = torch.cat([weights[wanted], torch.full((len(again),), float(size))])
         carried *= self.stream.emphasis.factors(named)[owners]
         n = rewards.numel() + size * len(again)
-        return self.learner.step(weighted_completions(scored, carried, n)), extra
+        return self.optimizer.step(weighted_completions(scored, carried, n)), extra
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""

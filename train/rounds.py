@@ -12,9 +12,9 @@ import numpy as np
 from reasoning_arena.agents.policy import Answer
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train import distributed
-from reasoning_arena.train.config import Config
+from reasoning_arena.train.config import Config, Resolved
 from reasoning_arena.train.evaluate import make_envs
-from reasoning_arena.train.learner import Update
+from reasoning_arena.train.optimizer import Update
 from reasoning_arena.train.stream import Emphasis, Progression, Replay, Stream
 
 Rewards = np.ndarray[Any, np.dtype[np.float64]]
@@ -77,8 +77,7 @@ class Lanes:
         candidates: the closed set of each question's answers, or nothing.
     """
 
-    def __init__(self, config: Config, progression: Progression | None = None, copies: int = 1) -> None:
-        assert config.batch_size is not None
+    def __init__(self, config: Resolved, progression: Progression | None = None, copies: int = 1) -> None:
         seeds = np.random.SeedSequence(config.seed).generate_state(config.batch_size)  # 32 bits each
         seeds = seeds[distributed.share(config.batch_size)]
         self.envs = make_envs(config, len(seeds) * copies, "train")

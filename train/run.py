@@ -11,17 +11,17 @@ from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dty
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
 from reasoning_arena.train.checkpoint import latest_checkpoint, load_state, save_checkpoint
-from reasoning_arena.train.config import Config
+from reasoning_arena.train.config import Config, Resolved
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator, generalisation
-from reasoning_arena.train.learner import Learner, Update
 from reasoning_arena.train.learners import new_steering
+from reasoning_arena.train.optimizer import Optimizer, Update
 from reasoning_arena.train.records import Json, NoRecords, Records, new_run_folder, past_results, read_json
 from reasoning_arena.train.reward import RewardRound
 from reasoning_arena.train.rounds import Round, pooled
 from reasoning_arena.train.supervised import SupervisedRound
 
-ROUNDS: dict[str, Callable[[Config, SoftPromptPolicy, Learner], Round]] = {
+ROUNDS: dict[str, Callable[[Resolved, SoftPromptPolicy, Optimizer], Round]] = {
     "supervised": SupervisedRound,
     "contrastive": SupervisedRound,
     "reward": RewardRound,
@@ -49,6 +49,7 @@ class Run:
         folder: where it is recorded.
         episode: how many episodes are done.
         rounds: how many rounds there are to be, those done included.
+        over: whether all of them have been played.
 
     Raises:
         ArenaError, AgentError, TrainingError: something that was asked for cannot be had.
@@ -58,29 +59,26 @@ class Run:
         past, checkpoint, folder = None, None, config.resume
         if folder is not None:
             config, past, checkpoint = _resumed(config, folder)
-        config = config.resolved()
-        assert config.episodes is not None
-        assert config.batch_size is not None
-        assert config.eval_interval is not None
-        assert config.lr is not None
-        self.batch, self.interval, lr = config.batch_size, config.eval_interval, config.lr
-        if self.batch % distributed.size():
-            raise TrainingError(
-                f"--batch-size {self.batch} cannot be divided evenly over {distributed.size()} processes; "
-                "give a multiple"
-            )
-        self.rounds = -(-config.episodes // self.batch)  # the last batch is a whole one
+        wanted = config.resolved()
+        self.batch = wanted.batch_size
+        for flag, n in (("batch-size", self.batch), ("replay", wanted.replay)):
+            if n % distributed.size():
+                raise TrainingError(
+                    f"--{flag} {n} cannot be divided evenly over {distributed.size()} processes; give a multiple"
+                )
+        self.rounds = -(-wanted.episodes // self.batch)  # the last batch is a whole one
         first = distributed.is_first()
-        self.folder = distributed.from_first(folder or (new_run_folder(config) if first else Path()))
-        lm = own_model(config)
-        self.config = config = dataclasses.replace(config, run_dir=self.folder, dtype=dtype_name(lm.dtype))
-        self.policy = new_policy(config, lm)
-        self.learner = Learner(self.policy, lr, self.rounds)
-        self.learning = ROUNDS[config.loss](config, self.policy, self.learner)
-        self.evaluator, self.elsewhere = Evaluator(config), generalisation(config)
-        done = 0 if checkpoint is None else self._go_on(checkpoint)
-        self.episode = self.saved = done * self.batch
-        self.records = (Records if first else NoRecords)(self.folder, config, self.policy, past, self.episode)
+        self.folder = distributed.from_first(folder or (new_run_folder(wanted) if first else Path()))
+        lm = own_model(wanted)
+        self.config = dataclasses.replace(wanted, run_dir=self.folder, dtype=dtype_name(lm.dtype))
+        self.policy = new_policy(self.config, lm)
+        self.optimizer = Optimizer(self.policy, self.config.lr, self.rounds)
+        self.learning = ROUNDS[self.config.loss](self.config, self.policy, self.optimizer)
+        self.evaluator, self.elsewhere = Evaluator(self.config), generalisation(self.config)
+        self.episode, seconds = (0, 0.0) if checkpoint is None else self._go_on(checkpoint)
+        self.saved, self.over = self.episode, False
+        records = Records if first else NoRecords
+        self.records = records(self.folder, self.config, self.policy, past, self.episode, seconds)
 
     def play(self, stopping: Callable[[], bool]) -> Iterator[Progress]:
         """Play the rounds that are left, evaluating and saving where it is time to; the first is an evaluation alone.
@@ -94,19 +92,20 @@ class Run:
         while self.episode < self.rounds * self.batch and not distributed.anywhere(stopping()):
             if self.config.minutes is not None:
                 seconds = self.records.seconds + time.perf_counter() - clock
-                self.learner.progress = distributed.from_first(seconds / (60 * self.config.minutes))
-                if self.learner.progress >= 1 and self.episode == self.saved:  # a run gone on with that was over
+                self.optimizer.progress = distributed.from_first(seconds / (60 * self.config.minutes))
+                if self.optimizer.progress >= 1 and self.episode == self.saved:  # a run gone on with that was over
                     break
             update = self.learning.play()
             before, self.episode = self.episode, self.episode + self.batch
-            over = self.episode == self.rounds * self.batch or (self.learner.progress or 0) >= 1
-            due = over or self.episode // self.interval > before // self.interval
+            self.over = self.episode == self.rounds * self.batch or (self.optimizer.progress or 0) >= 1
+            interval = self.config.eval_interval
+            due = self.over or self.episode // interval > before // interval
             clock = self._settle(clock, everything=due)
             if due:
                 held_out = self._evaluate()
                 clock = time.perf_counter()
             yield Progress(self.episode, update, held_out)
-            if over:
+            if self.over:
                 break
         self._settle(clock, everything=True)  # only where it was stopped is there anything left
         self.records.close()  # before the checkpoint: a run is gone on with from that, and needs all records up to it
@@ -133,7 +132,8 @@ class Run:
     def _save(self) -> None:
         state = {
             "rounds": self.episode // self.batch,
-            "learner": self.learner.state_dict(),
+            "seconds": self.records.seconds,
+            "optimizer": self.optimizer.state_dict(),
             "learning": distributed.gathered(self.learning.state_dict()),
         }
         if distributed.is_first():
@@ -141,15 +141,16 @@ class Run:
             save_checkpoint(folder, self.policy.soft_prompt, self.policy.lm, state)
         self.saved = self.episode
 
-    def _go_on(self, checkpoint: Path) -> int:
-        """Take up what a checkpoint holds; returns how many rounds are done."""
+    def _go_on(self, checkpoint: Path) -> tuple[int, float]:
+        """Take up what a checkpoint holds; returns how many episodes are done, and the seconds that they took."""
         state = load_state(checkpoint)
         try:
             self.policy.soft_prompt.load_state_dict(state["steering"])
-            self.learner.load_state_dict(state["learner"])
-            if distributed.rank() < len(state["learning"]):  # else it is a process that the run did not have before
+            self.optimizer.load_state_dict(state["optimizer"])
+            processes = len(state["learning"])
+            if distributed.rank() < processes:  # else it is a process that the run did not have before
                 self.learning.load_state_dict(state["learning"][distributed.rank()])
-            done = int(state["rounds"])
+            done, seconds = int(state["rounds"]), float(state["seconds"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
             raise TrainingError(
@@ -159,20 +160,23 @@ class Run:
             raise TrainingError(
                 f"--episodes {self.rounds * self.batch} is less than the {done * self.batch} that are done; give more"
             )
+        if processes != distributed.size() and self.learning.stream.remembers:
+            raise TrainingError(
+                f"each of this run's {processes} processes remembers its own questions; go on with as many of them"
+            )
         self.learning.skip(done)
-        return done
+        return done * self.batch, seconds
 
 
-def own_model(config: Config) -> LoadedModel:
+def own_model(config: Resolved) -> LoadedModel:
     """The frozen model of this process; where the dtype is measured, one process decides for all."""
     device = distributed.own_device(config.device)
     dtype = choose_dtype(config.dtype, choose_device(device))
     return load_model(config.model, device, distributed.from_first(dtype_name(dtype)))
 
 
-def new_policy(config: Config, lm: LoadedModel) -> SoftPromptPolicy:
+def new_policy(config: Resolved, lm: LoadedModel) -> SoftPromptPolicy:
     """A model with what steers it at the beginning of a run."""
-    assert config.max_new_tokens is not None
     policy = SoftPromptPolicy(
         lm, new_steering(config, lm), chat_template=config.chat_template, max_new_tokens=config.max_new_tokens
     )

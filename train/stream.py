@@ -155,6 +155,11 @@ class Stream:
         """Whether what comes next depends on how the last questions went."""
         return self.emphasis.active or self.progression.ladder is not None
 
+    @property
+    def remembers(self) -> bool:
+        """Whether what comes next depends on any question before."""
+        return self.follows_success or self.replay.share > 0
+
     def note(self, tasks: Sequence[str], right: Sequence[bool]) -> None:
         """Learn how questions went, before anything was learnt from them."""
         self.emphasis.note(tasks, right)

@@ -1,7 +1,6 @@
 """What the studies have in common: their flags, their folder, their table and their command line."""
 
 import dataclasses
-import json
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
@@ -15,9 +14,9 @@ from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.command import exit_status
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.records import Json, write_json
 
 NEVER_ASKED = "episodes", "minutes", "eval_interval", "seed", "run_dir", "resume"  # every study decides these itself
-Json = dict[str, Any]
 Row = Sequence[object]
 T = TypeVar("T", bound="Study")
 
@@ -85,10 +84,9 @@ def write(study: Study, results: Json, table: str) -> None:
     """Put a study's results so far into its folder, whole or not at all, and how each learner was trained."""
     if study.out is None:
         return
-    results = results | {"seeds": study.seeds, "training": study.training.to_json()}
-    for name, text in (("results.json", json.dumps(results, indent=1) + "\n"), ("results.md", table + "\n")):
-        with replacing(study.out / name) as part:
-            part.write_text(text)
+    write_json(study.out / "results.json", results | {"seeds": study.seeds, "training": study.training.to_json()})
+    with replacing(study.out / "results.md") as part:
+        part.write_text(table + "\n")
 
 
 def command(

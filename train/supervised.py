@@ -8,9 +8,9 @@ from reasoning_arena.agents.language_model import Begun, Scored
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train import distributed
-from reasoning_arena.train.config import Config
-from reasoning_arena.train.learner import Learner, Update
+from reasoning_arena.train.config import Resolved
 from reasoning_arena.train.losses import contrast, per_token, weighted_completions
+from reasoning_arena.train.optimizer import Optimizer, Update
 from reasoning_arena.train.rounds import Lanes, Rewards, RoundResult, new_stream, texts
 from reasoning_arena.train.stream import Lesson
 
@@ -30,7 +30,7 @@ class Played(NamedTuple):
         targets: what was imitated.
     """
 
-    update: Update
+    update: Update | None
     questions: Sequence[str]
     tasks: Sequence[str]
     targets: Sequence[Completion]
@@ -45,8 +45,8 @@ class SupervisedRound:
     answers they are decoded one round after another, which gives the same.
     """
 
-    def __init__(self, config: Config, policy: SoftPromptPolicy, learner: Learner) -> None:
-        self.config, self.policy, self.learner = config, policy, learner
+    def __init__(self, config: Resolved, policy: SoftPromptPolicy, optimizer: Optimizer) -> None:
+        self.config, self.policy, self.optimizer = config, policy, optimizer
         self.stream = new_stream(config)
         self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
         self.scout = Lanes(config, self.stream.progression) if policy.foresees else None
@@ -54,17 +54,17 @@ class SupervisedRound:
         self.waiting: list[tuple[Played, list[Begun]]] = []  # before and after the step, not yet decoded
         self.results: list[RoundResult] = []
 
-    def play(self) -> Update:
+    def play(self) -> Update | None:
         """Learn from the next batch of questions."""
         if self.scout is None:
-            asked = self.before.questions, self.before.tasks, self.before.candidates
-            rewards, told = self.before.answer(texts(self.policy.act(*asked[:2])))
-            played, _ = self._learn(*asked, told)
-            self._note(played, rewards, self.after.answer(texts(self.policy.act(*asked[:2])))[0])
+            questions, tasks = self.before.questions, self.before.tasks
+            rewards, told = self.before.answer(texts(self.policy.act(questions, tasks)))
+            played, _ = self._learn(questions, told)
+            self._note(played, rewards, self.after.answer(texts(self.policy.act(questions, tasks)))[0])
             return played.update
-        asked = self.scout.questions, self.scout.tasks, self.scout.candidates
-        told = self.scout.answer([""] * len(asked[0]))[1]
-        played, scored = self._learn(*asked, told)
+        questions = self.scout.questions
+        _, told = self.scout.answer([""] * len(questions))
+        played, scored = self._learn(questions, told)
         self.last = played, self.policy.begin(scored)
         return played.update
 
@@ -87,12 +87,9 @@ class SupervisedRound:
         results, self.results = self.results, []
         return results
 
-    def _learn(
-        self, questions: Sequence[str], tasks: Sequence[str], candidates: Sequence[tuple[str, ...]], told: Info
-    ) -> tuple[Played, Scored]:
+    def _learn(self, questions: Sequence[str], told: Info) -> tuple[Played, Scored]:
         """One step on these questions, and on earlier ones beside them; how the questions' targets were scored."""
-        n, targets = len(questions), self._targets(told)
-        wrong = self._wrong(candidates, told)
+        n, tasks, targets, wrong = len(questions), told["task"].tolist(), self._targets(told), self._wrong(told)
         again = self.stream.replay.draw()
         # The questions' targets first, then what is gone over again, then wrong answers to the questions.
         completions = [*targets, *(one.completion for one in again), *(ids for some in wrong for ids in some)]
@@ -111,19 +108,17 @@ class SupervisedRound:
             weights += contrast(scored.logprobs.detach().sum(1), torch.tensor(owners, device=weights.device))
         factors = self.stream.emphasis.factors([*tasks, *(one.task for one in again)])
         weights *= factors[owners].to(weights)
-        update = self.learner.step(weighted_completions(scored, weights, n + len(again)))
+        update = self.optimizer.step(weighted_completions(scored, weights, n + len(again)))
         lessons = zip(questions, tasks, targets, strict=True)
         self.stream.replay.add([Lesson(*lesson) for lesson in lessons])
         return Played(update, questions, tasks, targets), scored.first(n)
 
-    def _wrong(self, candidates: Sequence[tuple[str, ...]], told: Info) -> list[list[Completion]]:
+    def _wrong(self, told: Info) -> list[list[Completion]]:
         """The wrong answers that each question allows, where they are to be learnt from."""
-        if self.config.loss != "contrastive":
-            return [[] for _ in candidates]
-        completion_ids = self.policy.encoder.completion_ids
+        ids, contrasts = self.policy.encoder.completion_ids, self.config.loss == "contrastive"
         return [
-            [completion_ids(one) for one in allowed if one != gold]
-            for allowed, gold in zip(candidates, told["gold_answer"], strict=True)
+            [ids(one) for one in allowed if contrasts and one != gold]
+            for allowed, gold in zip(told["candidates"], told["gold_answer"], strict=True)
         ]
 
     @torch.no_grad()

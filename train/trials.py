@@ -7,10 +7,7 @@ a study that was interrupted, or that is given more to do, only does what is mis
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Container, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -22,8 +19,9 @@ from reasoning_arena.agents.models import DtypeName, choose_device, choose_dtype
 from reasoning_arena.train.config import ADAPTED, Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.online import train
-from reasoning_arena.train.records import read_json
-from reasoning_arena.train.studies import Json, Study
+from reasoning_arena.train.processes import in_own_process
+from reasoning_arena.train.records import Json, read_json
+from reasoning_arena.train.studies import Study
 from tqdm import tqdm
 
 
@@ -77,12 +75,7 @@ def trials(out: Path | None, wanted: Sequence[Trial]) -> Iterator[list[Json]]:
             asked = config.dtype, config.device
             if asked not in dtypes:
                 dtypes[asked] = dtype_name(choose_dtype(config.dtype, choose_device(config.device)))
-            spawn = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=spawn) as alone:
-                try:
-                    figures = alone.submit(_measure, dataclasses.replace(config, dtype=dtypes[asked])).result()
-                except BrokenProcessPool as error:
-                    raise TrainingError("a run's process was ended from outside, perhaps for want of memory") from error
+            figures = in_own_process(_measure, dataclasses.replace(config, dtype=dtypes[asked]))
             kept[settings] = figures | {"settings": settings}
         yield [trial.name | kept[settings] for settings, trial in grid if settings in kept]
 

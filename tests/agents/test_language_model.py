@@ -7,6 +7,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reasoning_arena.agents.decoding import Said
+from reasoning_arena.agents.kv_cache import columns_of, merged
 from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel
 from reasoning_arena.agents.layout import buckets, common_start
 from reasoning_arena.agents.models import LoadedModel, load_model
@@ -149,10 +150,11 @@ def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int, preamb
     assert [one.said for one in model.grow(begun, limit, STOPS)] == [first, then]
 
 
+@pytest.mark.parametrize("preamble", [0, 5])
 @pytest.mark.parametrize("leave", [1, 2, 3])
-def test_answers_left_growing_go_on_as_if_they_had_not_stopped(lm: LoadedModel, leave: int) -> None:
-    model, limit, never = LanguageModel(lm), 9, frozenset[int]()
-    softs = [soft_prompt(lm, 3).detach() * factor for factor in (1, 1.5)]
+def test_answers_left_growing_go_on_as_if_they_had_not_stopped(lm: LoadedModel, leave: int, preamble: int) -> None:
+    model, limit, never, front = LanguageModel(lm), 9, frozenset[int](), soft_prompt(lm, preamble).detach()
+    softs = [Soft(front, soft_prompt(lm, 3).detach() * factor) for factor in (1, 1.5)]
     said = [tokens(model.generate(soft, PROMPTS, limit, never)) for soft in softs]
     begun = []
     for soft, answers in zip(softs, said, strict=True):
@@ -162,6 +164,8 @@ def test_answers_left_growing_go_on_as_if_they_had_not_stopped(lm: LoadedModel, 
     assert [len(one.growing) for one in begun] == [len(PROMPTS)] * 2
     some = model.grow(begun[:1], limit, never, leave)
     assert len(some[0].growing) == leave
+    cache, _ = merged([memory for one in (*some, begun[1]) for memory in one.memories], 1)
+    assert columns_of(cache.head) == preamble  # a preamble is never copied
     assert [one.said for one in model.grow([*some, begun[1]], limit, never)] == said
 
 

@@ -23,7 +23,6 @@ from reasoning_arena.train.benchmark.settings import ALL, Settings
 from reasoning_arena.train.losses import per_token, weighted_completions
 from torch.utils.flop_counter import FlopCounterMode
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 TINY = ("--dtype", "float32", "--device", "cpu", "--size", "small", "--seconds", "0.05", "--batch-size", "4")
 
 

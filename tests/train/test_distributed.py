@@ -136,6 +136,7 @@ def test_an_interrupt_saves_everything_and_ends_both(lm_folder: Path, tmp_path: 
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(lm_folder: Path, tmp_path: Path) -> None:
-    said = ended(torchrun(*flags(lm_folder, tmp_path / "run", batch_size=3)), 1)
-    assert re.search(r"^error: --batch-size 3 .* 2 processes", said, re.MULTILINE), said
+    for name, n in (("batch_size", 3), ("replay", 1)):
+        said = ended(torchrun(*flags(lm_folder, tmp_path / "run", **{name: n})), 1)
+        assert re.search(rf"^error: --{name.replace('_', '-')} {n} .* 2 processes", said, re.MULTILINE), said
     assert not (tmp_path / "run").exists()

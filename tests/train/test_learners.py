@@ -12,7 +12,7 @@ from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.language_model import Scored
 from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
-from reasoning_arena.agents.soft_prompt import embedding_rms
+from reasoning_arena.agents.soft_prompt import embedding_rms, initial_soft_prompt
 from reasoning_arena.agents.steering import PromptMixture, TaskPrompts
 from reasoning_arena.envs import ReasoningArenaVectorEnv
 from reasoning_arena.train.checkpoint import load_state
@@ -21,11 +21,10 @@ from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.learners import LEARNERS, new_steering
 from reasoning_arena.train.losses import contrast, weighted_completions
 from reasoning_arena.train.online import main, train
+from reasoning_arena.train.optimizer import Optimizer
 from reasoning_arena.train.reward import RewardRound
 from reasoning_arena.train.rounds import Lanes
 from reasoning_arena.train.stream import Emphasis, Lesson, Progression, Replay
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
 
 def small(folder: Path, **changes: Any) -> Config:
@@ -241,6 +240,43 @@ def test_kl_is_measured_and_charged(lm_folder: Path, tmp_path: Path) -> None:
     assert not torch.equal(learnt(tmp_path / "0.0", 12)["weight"], learnt(tmp_path / "0.5", 12)["weight"])
 
 
+def test_kl_charges_a_sample_relative_to_the_others(lm: LoadedModel, lm_folder: Path) -> None:
+    config = small(lm_folder, loss="reward", estimator="rloo", kl=0.5, tasks=("math",), temperature=5.0).resolved()
+    policy = SoftPromptPolicy(lm, new_steering(config, lm), max_new_tokens=6)
+    learning = RewardRound(config, policy, Optimizer(policy, 0.1, 3))
+    seen: list[Any] = []
+
+    def noting(scored: Any, weights: torch.Tensor, n: int) -> torch.Tensor:
+        seen.append((scored, weights, n))
+        return weighted_completions(scored, weights, n)
+
+    question = learning.before.questions[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reasoning_arena.train.reward.weighted_completions", noting)
+        learning.play()
+    ((scored, weights, n),) = seen
+    assert n == 12  # four questions, three samples each
+    mine = [tuple(row) for row in scored.completions[:3]]
+    apart = scored.logprobs.detach().sum(1)[:3] - policy.unprompted([question] * 3, mine)
+    others = [(apart.sum() - one) / 2 for one in apart]
+    assert weights[:3].tolist() == pytest.approx(
+        [-0.5 * float(one - rest) for one, rest in zip(apart, others, strict=False)], abs=1e-4
+    )
+    assert weights[:3].abs().max() > 1e-2
+
+
+def test_rounds_without_anything_to_learn_from_lower_the_learning_rate(lm: LoadedModel) -> None:
+    optimizer = Optimizer(SoftPromptPolicy(lm, initial_soft_prompt(lm, 2, "text", "Say", torch.Generator())), 1.0, 40)
+    loss = optimizer.parameters[0].square().sum()
+    rates = []
+    for played in range(40):
+        optimizer.step(loss if played in (3, 39) else None)
+        rates.append(optimizer.adam.param_groups[0]["lr"])
+        loss = optimizer.parameters[0].square().sum()
+    assert rates[3] == pytest.approx(embedding_rms(lm))
+    assert rates[39] < 0.12 * rates[3]
+
+
 def test_kl_changes_no_reward(lm_folder: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -284,11 +320,9 @@ def test_a_model_without_layers_to_adapt_is_refused(lm: LoadedModel) -> None:
 
 
 def test_reward_counts_replayed_answers_once_a_question(lm: LoadedModel, lm_folder: Path) -> None:
-    from reasoning_arena.train.learner import Learner
-
     config = small(lm_folder, loss="reward", replay=2, tasks=("comparison",)).resolved()
     policy = SoftPromptPolicy(lm, new_steering(config, lm), max_new_tokens=6)
-    learning = RewardRound(config, policy, Learner(policy, 0.1, 3))
+    learning = RewardRound(config, policy, Optimizer(policy, 0.1, 3))
     for _ in range(3):
         learning.play()
     learning.settle(everything=True)

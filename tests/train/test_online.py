@@ -18,13 +18,11 @@ from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.config import Config, LossName
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
-from reasoning_arena.train.learner import Learner
 from reasoning_arena.train.losses import per_token, weighted_completions
 from reasoning_arena.train.online import main, train
+from reasoning_arena.train.optimizer import Optimizer
 from reasoning_arena.train.reward import RewardRound
 from reasoning_arena.train.supervised import SupervisedRound
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
 
 def soft_prompt(run: Path, episode: int = 16) -> torch.Tensor:
@@ -58,11 +56,13 @@ def test_learning_moves_the_soft_prompt_and_nothing_else(
 def test_steps_lower_the_loss(lm_folder: Path) -> None:
     lm = load_model(str(lm_folder), "cpu", "float32")
     policy = SoftPromptPolicy(lm, initial_soft_prompt(lm, 8, "text", "Say it", torch.Generator()))
-    learner, target = Learner(policy, 1.0, 80), [policy.encoder.completion_ids("fog")] * 2
+    optimizer, target = Optimizer(policy, 1.0, 80), [policy.encoder.completion_ids("fog")] * 2
     losses = []
     for _ in range(80):
         scored = policy.score(["What follows?", "What comes next?"], target)
-        losses.append(learner.step(weighted_completions(scored, per_token(scored), 2)).loss)
+        update = optimizer.step(weighted_completions(scored, per_token(scored), 2))
+        assert update is not None
+        losses.append(update.loss)
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -89,7 +89,7 @@ def test_foreseeing_answers_changes_nothing(
             patch.setattr(ReasoningArenaVectorEnv, "step", _noting(said, ReasoningArenaVectorEnv.step))
             for name, value in (("SETTLE_ROWS", rows), ("LEAVE_ROWS", left), ("SETTLE_ROUNDS", rounds)):
                 patch.setattr(supervised, name, value)
-            learning = SupervisedRound(config, policy, Learner(policy, 0.2, 6))
+            learning = SupervisedRound(config, policy, Optimizer(policy, 0.2, 6))
             results = []
             for left_rounds in reversed(range(6)):
                 learning.play()
@@ -138,7 +138,7 @@ def test_exact_has_every_candidate_paid(small: Callable[..., Config], lm_folder:
     )
     policy = SoftPromptPolicy(lm, initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6)
     said: list[list[str]] = []
-    learning = RewardRound(config.resolved(), policy, Learner(policy, 0.2, 4))
+    learning = RewardRound(config.resolved(), policy, Optimizer(policy, 0.2, 4))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ReasoningArenaVectorEnv, "step", _noting(said, ReasoningArenaVectorEnv.step))
         candidates = list(learning.paid.candidates)

@@ -9,12 +9,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
 
 
 def test_a_run_folder_holds_everything(run: Path) -> None:

@@ -21,8 +21,6 @@ from reasoning_arena.train.online import main, train
 from reasoning_arena.train.run import Run
 from safetensors.torch import save_file
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
-
 
 def soft_prompt(run: Path, episode: int = 16) -> torch.Tensor:
     return load_soft_prompt(run / "checkpoints" / f"episode-{episode:06d}").weight.detach()
@@ -51,14 +49,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     ("file", "content"),
     [
         ("results.json", {}),
-        ("results.json", {"training": 5, "evaluations": [], "training_seconds": 1}),
-        ("results.json", {"training": [{}], "evaluations": [{}], "training_seconds": 1}),
+        ("results.json", {"training": 5, "evaluations": []}),
+        ("results.json", {"training": [{}], "evaluations": [{}]}),
         ("config.json", {"lr": "x"}),
         ("config.json", {"tasks": 5}),
         ("config.json", {"estimator": "x"}),
         ("config.json", {"target": "x"}),
         ("config.json", {"seed": 1.5}),
-        ("training_state.pt", {"rounds": "x", "steering": {}, "learner": {}, "learning": []}),
+        ("config.json", {"model": 5}),
+        ("config.json", {"chat_template": "no"}),
+        ("training_state.pt", {"rounds": "x", "steering": {}, "optimizer": {}, "learning": []}),
         ("training_state.pt", {}),
     ],
 )
@@ -92,6 +92,44 @@ def test_a_failed_start_leaves_no_folder(lm_folder: Path, tmp_path: Path) -> Non
     arguments = ["--model", str(lm_folder), "--run-dir", str(tmp_path / "run"), "--init-from", "/nowhere"]
     assert main(arguments) == 2
     assert not (tmp_path / "run").exists()
+
+
+def test_rounds_that_are_lost_take_their_time_with_them(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path
+) -> None:
+    done = train(small(lm_folder, run_dir=tmp_path / "run"))
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "episode-000016")
+    spent = load_state(latest_checkpoint(tmp_path / "run"))["seconds"]
+    assert 0 < spent < done["training_seconds"]
+    run = Run(Config(resume=tmp_path / "run", quiet=True))
+    assert (run.episode, run.records.seconds) == (8, spent)
+
+
+def test_an_interrupt_at_the_very_end_is_none(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def interrupted(self: Run) -> float:
+        asked.append(self.episode)
+        if self.episode == 16:
+            os.kill(os.getpid(), signal.SIGINT)
+        return evaluate(self)
+
+    evaluate = Run._evaluate
+    monkeypatch.setattr(Run, "_evaluate", interrupted)
+    assert train(small(lm_folder, run_dir=tmp_path / "run"))["evaluations"][-1]["episode"] == 16
+    assert asked == [0, 8, 16]
+
+
+def test_processes_that_remember_are_gone_on_with(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small(lm_folder, replay=2, run_dir=tmp_path / "run"))
+    state = load_state(latest_checkpoint(tmp_path / "run"))
+    monkeypatch.setattr("reasoning_arena.train.run.load_state", lambda _: state | {"learning": state["learning"] * 2})
+    with pytest.raises(TrainingError, match="2 processes"):
+        Run(Config(resume=tmp_path / "run", episodes=24, quiet=True))
 
 
 def test_a_run_can_be_made_longer(small: Callable[..., Config], lm_folder: Path, tmp_path: Path) -> None:

@@ -14,9 +14,6 @@ from reasoning_arena.train.online import train
 from reasoning_arena.train.phases import Phases, mean_state, towards
 from reasoning_arena.train.studies import mean_and_error
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*")
-
-
 FEW = "--training.eval-episodes", "10"
 TWO = "--training.tasks", "math", "grid"
 
@@ -151,7 +148,7 @@ def test_a_run_ends_by_the_clock(lm_folder: Path, tmp_path: Path) -> None:
     results = train(config(lm_folder, minutes=0.02, run_dir=tmp_path / "run", quiet=True))
     assert 1.2 <= results["training_seconds"] < 4
     assert results["evaluations"][-1]["episode"] == results["training"][-1]["episode"]
-    rate = load_state(latest_checkpoint(tmp_path / "run"))["learner"]["optimizer"]["param_groups"][0]["lr"]
+    rate = load_state(latest_checkpoint(tmp_path / "run"))["optimizer"]["adam"]["param_groups"][0]["lr"]
     again = train(Config(resume=tmp_path / "run", quiet=True))
     assert again["training"] == results["training"]  # its time was over
     assert rate < 0.2 * config(lm_folder).resolved().lr  # near the end of the cosine

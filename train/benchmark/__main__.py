@@ -5,7 +5,6 @@ python -m train.benchmark --contestants reference-float32 ours-sequential --json
 pip install 'reasoning-arena[benchmark]'    # for PEFT and TRL
 """
 
-import json
 import platform
 import sys
 from collections.abc import Sequence
@@ -18,25 +17,24 @@ import tyro
 from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.models import load_model
 from reasoning_arena.envs import ArenaError
-from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.benchmark.arithmetic import TrainingStep, training_step
-from reasoning_arena.train.benchmark.contestants import CONTESTANTS, in_own_process, measure
+from reasoning_arena.train.benchmark.contestants import CONTESTANTS, measure
 from reasoning_arena.train.benchmark.report import Result, Results, table, to_json
-from reasoning_arena.train.benchmark.settings import Settings
+from reasoning_arena.train.benchmark.settings import ResolvedSettings, Settings
 from reasoning_arena.train.command import exit_status
+from reasoning_arena.train.processes import in_own_process
+from reasoning_arena.train.records import write_json
 
 
-def benchmark(settings: Settings) -> tuple[Results, TrainingStep | None]:
+def benchmark(settings: ResolvedSettings) -> tuple[Results, TrainingStep | None]:
     """Measure everyone in turn, as often as is asked for.
 
     Args:
-        settings: resolved ones, whose dtype is no longer "auto".
+        settings: who, how long, and on what.
 
     Raises:
         AgentError, ArenaError, TrainingError: something that was asked for cannot be had.
     """
-    assert settings.contestants is not None
-    assert settings.repeats is not None
     results: Results = {name: Result() for name in settings.contestants}
     for repeat in range(settings.repeats):
         for name, result in results.items():
@@ -85,8 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results, step = benchmark(settings)
         where = machine(torch.device(settings.device))
         if settings.json is not None:
-            with replacing(settings.json) as part:
-                part.write_text(json.dumps(to_json(settings, where, results, step), indent=2) + "\n")
+            write_json(settings.json, to_json(settings, where, results, step))
         print(table(settings, where, results, step))
 
     return exit_status(run)

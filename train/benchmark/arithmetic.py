@@ -19,9 +19,9 @@ from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.product import Product
 from reasoning_arena.train.benchmark.contest import asked, start
-from reasoning_arena.train.benchmark.settings import Settings
-from reasoning_arena.train.learner import Learner
+from reasoning_arena.train.benchmark.settings import ResolvedSettings
 from reasoning_arena.train.losses import per_token, weighted_completions
+from reasoning_arena.train.optimizer import Optimizer
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -148,17 +148,17 @@ def counted_flops(lm: LoadedModel, soft_tokens: int, prompts: Sequence[Ids], com
     return 4 * layers * (soft_tokens + common + own) + 4 * head.numel() * sum(map(len, completions))
 
 
-def training_step(settings: Settings) -> TrainingStep:
+def training_step(settings: ResolvedSettings) -> TrainingStep:
     """Measure ours on the first batch of questions."""
     lm = load_model(settings.model, settings.device, settings.dtype)
     policy = SoftPromptPolicy(lm, start(lm, settings), chat_template=settings.chat_template)
-    learner = Learner(policy, 0.1, 100)
+    optimizer = Optimizer(policy, 0.1, 100)
     questions, gold = zip(*next(asked(settings, settings.batch_size)), strict=True)
     targets = [policy.encoder.completion_ids(answer) for answer in gold]
 
     def step() -> None:
         scored = policy.score(questions, targets)
-        learner.step(weighted_completions(scored, per_token(scored), len(targets)))
+        optimizer.step(weighted_completions(scored, per_token(scored), len(targets)))
 
     step()
     with Products() as products:

@@ -10,7 +10,7 @@ from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.models import LoadedModel, dtype_name, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import SoftPrompt, initial_soft_prompt
-from reasoning_arena.train.benchmark.settings import Settings
+from reasoning_arena.train.benchmark.settings import ResolvedSettings
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.memory import peak_memory
 from reasoning_arena.train.rounds import Lanes
@@ -38,7 +38,7 @@ class Contestant(Protocol):
 class Maker(Protocol):
     """Makes a contestant."""
 
-    def __call__(self, lm: LoadedModel, settings: Settings, steps: int) -> Contestant:
+    def __call__(self, lm: LoadedModel, settings: ResolvedSettings, steps: int) -> Contestant:
         """A new contestant on a model; ``steps`` is how many it may take, where a schedule wants to know."""
 
 
@@ -78,12 +78,12 @@ class Measurement:
     notes: dict[str, float] = field(default_factory=dict)
 
 
-def start(lm: LoadedModel, settings: Settings) -> SoftPrompt:
+def start(lm: LoadedModel, settings: ResolvedSettings) -> SoftPrompt:
     """The soft prompt that everyone starts from: the words of an instruction."""
     return initial_soft_prompt(lm, settings.soft_tokens, "text", INSTRUCTION, torch.Generator())
 
 
-def asked(settings: Settings, batch: int) -> Iterator[list[tuple[str, str]]]:
+def asked(settings: ResolvedSettings, batch: int) -> Iterator[list[tuple[str, str]]]:
     """Batches of questions and gold answers without end, those that a training run of ours is asked."""
     lanes = Lanes(settings.config("supervised", batch))
     while True:
@@ -97,7 +97,7 @@ def tokens(encoder: Encoder, question: str, gold: str) -> tuple[list[int], list[
     return list(encoder.prompt_ids(question)), list(encoder.completion_ids(gold))
 
 
-def in_steps(make: Maker, lm: LoadedModel, settings: Settings, *, climbs: bool = False) -> Measurement:
+def in_steps(make: Maker, lm: LoadedModel, settings: ResolvedSettings, *, climbs: bool = False) -> Measurement:
     """Measure a contestant that learns step by step.
 
     Args:
@@ -106,8 +106,6 @@ def in_steps(make: Maker, lm: LoadedModel, settings: Settings, *, climbs: bool =
         settings: how long.
         climbs: whether the time to an accuracy is measured too, from a new start.
     """
-    assert settings.seconds is not None
-    assert settings.accuracy_seconds is not None
     contestant = make(lm, settings, 1000)
     for _ in range(WARM_UP):
         done = contestant.step()
@@ -127,9 +125,8 @@ def in_steps(make: Maker, lm: LoadedModel, settings: Settings, *, climbs: bool =
     return Measurement(rate, total, peak, dtype_name(lm.dtype), climb)
 
 
-def _climb(contestant: Contestant, settings: Settings, dtype: str) -> Climb:
+def _climb(contestant: Contestant, settings: ResolvedSettings, dtype: str) -> Climb:
     """Learn until the held-out accuracy is reached or the time is over."""
-    assert settings.accuracy_seconds is not None
     lm = load_model(settings.model, settings.device, dtype)  # its own: nothing of ours touches another's model
     soft_prompt = start(lm, settings)
     policy = SoftPromptPolicy(

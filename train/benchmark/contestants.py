@@ -1,12 +1,9 @@
-"""Who is measured, each in a process of its own, so that its memory is its own and it disturbs nobody."""
+"""Who is measured."""
 
 import importlib.util
-import multiprocessing
-import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple
 
 from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.train.benchmark.contest import Measurement, in_steps
@@ -14,11 +11,7 @@ from reasoning_arena.train.benchmark.grpo import grpo
 from reasoning_arena.train.benchmark.ours import ours_batch, ours_reward, ours_sequential
 from reasoning_arena.train.benchmark.prompt_tuning import PromptTuning
 from reasoning_arena.train.benchmark.reference import ReferenceLoop
-from reasoning_arena.train.benchmark.settings import ContestantName, Settings
-from transformers.utils import logging
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from reasoning_arena.train.benchmark.settings import ContestantName, ResolvedSettings
 
 
 class Entry(NamedTuple):
@@ -60,7 +53,7 @@ CONTESTANTS: dict[ContestantName, Entry] = {
 }
 
 
-def measure(name: ContestantName, settings: Settings, climbs: bool) -> Measurement:
+def measure(name: ContestantName, settings: ResolvedSettings, climbs: bool) -> Measurement:
     """Measure one contestant in this process.
 
     Args:
@@ -76,21 +69,3 @@ def measure(name: ContestantName, settings: Settings, climbs: bool) -> Measureme
     if entry.climbs and climbs:
         return entry.measure(lm, settings, climbs=True)
     return entry.measure(lm, settings)
-
-
-def in_own_process(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What ``work`` returns or raises in a new process.
-
-    Raises:
-        BrokenProcessPool: the process died.
-    """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_quieten) as pool:
-        return pool.submit(work, *args, **kwargs).result()
-
-
-def _quieten() -> None:
-    """What peers warn of and how they load is of no interest here."""
-    warnings.simplefilter("ignore")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()

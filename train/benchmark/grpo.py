@@ -13,7 +13,7 @@ import torch
 from reasoning_arena.agents.encoding import PLAIN, Encoder
 from reasoning_arena.agents.models import LoadedModel, dtype_name
 from reasoning_arena.train.benchmark.contest import Measurement, asked, start
-from reasoning_arena.train.benchmark.settings import Settings
+from reasoning_arena.train.benchmark.settings import ResolvedSettings
 from reasoning_arena.train.memory import peak_memory
 
 LR = 1e-3
@@ -27,7 +27,7 @@ def paid(completions: Sequence[Any], gold: Sequence[str], **_: Any) -> list[floa
     return [1.0 if text.strip() == answer else -1.0 for text, answer in zip(texts, gold, strict=True)]
 
 
-def grpo(lm: LoadedModel, settings: Settings) -> Measurement:
+def grpo(lm: LoadedModel, settings: ResolvedSettings) -> Measurement:
     """Measure completions a second."""
     from datasets import Dataset
     from peft import PromptTuningConfig, TaskType
@@ -35,8 +35,6 @@ def grpo(lm: LoadedModel, settings: Settings) -> Measurement:
     from transformers.trainer_callback import PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    assert settings.questions is not None
-    assert settings.seconds is not None
     seconds, group, length = settings.seconds, settings.samples_per_question, settings.max_new_tokens
     chat = Encoder(lm, settings.chat_template).chat_template
     rows = [

@@ -3,9 +3,9 @@
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train.benchmark.contest import start
-from reasoning_arena.train.benchmark.settings import Settings
-from reasoning_arena.train.config import Config
-from reasoning_arena.train.learner import Learner
+from reasoning_arena.train.benchmark.settings import ResolvedSettings
+from reasoning_arena.train.config import Resolved
+from reasoning_arena.train.optimizer import Optimizer
 from reasoning_arena.train.run import ROUNDS
 from torch import Tensor
 
@@ -20,16 +20,15 @@ class Ours:
         steps: what the learning rate's schedule spans.
     """
 
-    def __init__(self, config: Config, lm: LoadedModel, settings: Settings, steps: int) -> None:
-        self.config = config = config.resolved()
+    def __init__(self, config: Resolved, lm: LoadedModel, settings: ResolvedSettings, steps: int) -> None:
+        self.config = config
         self._learns = start(lm, settings)
         self.policy = SoftPromptPolicy(
             lm, self._learns, chat_template=settings.chat_template, max_new_tokens=settings.max_new_tokens
         )
         if config.loss == "reward":  # all samples as long as TRL's
             self.policy.encoder.stop_ids = frozenset()
-        assert config.lr is not None
-        self.learning = ROUNDS[config.loss](config, self.policy, Learner(self.policy, config.lr, steps))
+        self.learning = ROUNDS[config.loss](config, self.policy, Optimizer(self.policy, config.lr, steps))
 
     @property
     def soft_prompt(self) -> Tensor:
@@ -40,7 +39,6 @@ class Ours:
         """One round: its episodes, or its sampled completions."""
         self.learning.play()
         self.learning.settle(everything=False)
-        assert self.config.batch_size is not None
         return self.config.batch_size * (self.config.samples_per_question if self.config.loss == "reward" else 1)
 
     def settle(self) -> None:
@@ -48,17 +46,16 @@ class Ours:
         self.learning.settle(everything=True)
 
 
-def ours_sequential(lm: LoadedModel, settings: Settings, steps: int) -> Ours:
+def ours_sequential(lm: LoadedModel, settings: ResolvedSettings, steps: int) -> Ours:
     """Supervised, one question at a time."""
     return Ours(settings.config("supervised", 1), lm, settings, steps)
 
 
-def ours_batch(lm: LoadedModel, settings: Settings, steps: int) -> Ours:
+def ours_batch(lm: LoadedModel, settings: ResolvedSettings, steps: int) -> Ours:
     """Supervised, in batches."""
     return Ours(settings.config("supervised", settings.batch_size), lm, settings, steps)
 
 
-def ours_reward(lm: LoadedModel, settings: Settings, steps: int) -> Ours:
+def ours_reward(lm: LoadedModel, settings: ResolvedSettings, steps: int) -> Ours:
     """From reward alone."""
-    assert settings.questions is not None
     return Ours(settings.config("reward", settings.questions), lm, settings, steps)

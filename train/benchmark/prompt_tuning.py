@@ -5,7 +5,7 @@ from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.soft_prompt import embedding_rms
 from reasoning_arena.train.benchmark.contest import asked, start, tokens
-from reasoning_arena.train.benchmark.settings import Settings
+from reasoning_arena.train.benchmark.settings import ResolvedSettings
 from torch import Tensor
 
 LR = 0.2  # times the embeddings' root mean square: our own, since PEFT names none
@@ -20,7 +20,7 @@ class PromptTuning:
         steps: of no importance, its learning rate stays.
     """
 
-    def __init__(self, lm: LoadedModel, settings: Settings, steps: int) -> None:
+    def __init__(self, lm: LoadedModel, settings: ResolvedSettings, steps: int) -> None:
         from peft import PromptTuningConfig, TaskType, get_peft_model
 
         self.lm = lm

@@ -9,7 +9,7 @@ import torch
 from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.train.benchmark.contest import asked, start, tokens
-from reasoning_arena.train.benchmark.settings import Settings
+from reasoning_arena.train.benchmark.settings import ResolvedSettings
 from torch import Tensor, nn
 
 LR = 1e-3
@@ -25,7 +25,7 @@ class ReferenceLoop:
         steps: of no importance, its learning rate stays.
     """
 
-    def __init__(self, lm: LoadedModel, settings: Settings, steps: int) -> None:
+    def __init__(self, lm: LoadedModel, settings: ResolvedSettings, steps: int) -> None:
         self.lm, self.model = lm, lm.model
         self.encoder = Encoder(lm, settings.chat_template)
         self.weight = nn.Parameter(start(lm, settings).weight.detach().clone())  # (P, D)

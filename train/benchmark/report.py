@@ -8,7 +8,7 @@ from typing import Any
 from reasoning_arena.train.benchmark.arithmetic import TrainingStep
 from reasoning_arena.train.benchmark.contest import Measurement
 from reasoning_arena.train.benchmark.contestants import CONTESTANTS
-from reasoning_arena.train.benchmark.settings import ContestantName, Settings
+from reasoning_arena.train.benchmark.settings import ContestantName, ResolvedSettings
 
 MEGABYTE = 1e6
 
@@ -47,7 +47,9 @@ def ratios(results: Results) -> dict[str, dict[str, float]]:
     return found
 
 
-def to_json(settings: Settings, machine: dict[str, Any], results: Results, step: TrainingStep | None) -> dict[str, Any]:
+def to_json(
+    settings: ResolvedSettings, machine: dict[str, Any], results: Results, step: TrainingStep | None
+) -> dict[str, Any]:
     """All figures in JSON's types."""
     contestants = {
         name: {
@@ -68,7 +70,7 @@ def to_json(settings: Settings, machine: dict[str, Any], results: Results, step:
     }
 
 
-def table(settings: Settings, machine: dict[str, Any], results: Results, step: TrainingStep | None) -> str:
+def table(settings: ResolvedSettings, machine: dict[str, Any], results: Results, step: TrainingStep | None) -> str:
     """The same for people to read."""
     name, versions = machine["device"], ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [f"{settings.model} on {name}, {machine['threads']} threads; {versions}", ""]

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, choose_device, choose_dtype, dtype_name
 from reasoning_arena.envs import ORIGINAL_FIVE
-from reasoning_arena.train.config import Config, LossName
+from reasoning_arena.train.config import Config, LossName, Resolved
 from reasoning_arena.train.errors import TrainingError
 
 ContestantName = Literal[
@@ -104,9 +104,9 @@ class Settings:
             raise TrainingError(f"--contestants needs at least one of {', '.join(ALL)}")
         if self.json is not None and not self.json.absolute().parent.is_dir():
             raise TrainingError(f"--json {self.json}: there is no folder {self.json.absolute().parent}")
-        self.config("supervised", self.batch_size).check()
+        self.config("supervised", self.batch_size)
 
-    def resolved(self) -> "Settings":
+    def resolved(self) -> "ResolvedSettings":
         """The same, checked, with everything that depends on size and machine filled in.
 
         Raises:
@@ -122,11 +122,11 @@ class Settings:
             slow = ["trl-float32"]
         defaults = {"contestants": tuple(name for name in ALL if name not in slow), **SIZES[self.size]}
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
-        return dataclasses.replace(self, device=str(device), dtype=dtype, **missing)
+        return ResolvedSettings(**vars(self) | missing | {"device": str(device), "dtype": dtype})
 
-    def config(self, loss: LossName, batch: int) -> Config:
+    def config(self, loss: LossName, batch: int) -> Resolved:
         """The training run that ours is, and whose questions everyone is asked."""
-        return Config(
+        config = Config(
             loss=loss,
             model=self.model,
             batch_size=batch,
@@ -144,8 +144,20 @@ class Settings:
             device=self.device,
             dtype=self.dtype,
         )
+        return config.resolved()
 
     def to_json(self) -> dict[str, Any]:
         """All fields in JSON's types."""
         plain = dataclasses.asdict(self)
         return {name: str(value) if isinstance(value, Path) else value for name, value in plain.items()}
+
+
+@dataclass(frozen=True)
+class ResolvedSettings(Settings):
+    """Settings with everything filled in."""
+
+    contestants: tuple[ContestantName, ...] = ()
+    seconds: float = 0.0
+    repeats: int = 0
+    questions: int = 0
+    accuracy_seconds: float = 0.0
