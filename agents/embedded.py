@@ -154,7 +154,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     try:
         read = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    except (OSError, ValueError, KeyError, NotImplementedError, struct.error) as error:
+    except (OSError, ValueError, KeyError, NotImplementedError, OverflowError, struct.error) as error:
         raise AgentError(f"{gguf} cannot be read as a GGUF model: {error}") from error
     config = read.config
     if hasattr(config, "quantization_config"):  # the weights are plain float32 now, and can be saved

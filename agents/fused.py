@@ -10,6 +10,7 @@ values, G heads of queries to each, d the size of a head, D hidden size.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
 from reasoning_arena.agents.product import Product, most_rows
 from torch import Tensor, nn
 from torch.nn.functional import rms_norm, silu
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
@@ -75,11 +77,13 @@ class FusedDecoder:
         n, length, _ = embeds.shape
         rotation = self._rotation(embeds, positions)
         blocked = self._blocked(mask, length, cache, embeds.dtype)
+        # For the gradient attention's weights are computed again: kept, they take gigabytes behind a long soft prompt.
+        attention = partial(checkpoint, attend, use_reentrant=False) if torch.is_grad_enabled() else attend
         x = embeds
         for layer, memory in zip(self.layers, cache.layers, strict=True):
             q, k, v = self._project(_normed(x, layer.norm), layer, rotation)
             own = memory.extend(k, v)
-            mixed = attend(q, memory.head, own, blocked)  # (n, H, G * L, d)
+            mixed = attention(q, memory.head, own, blocked)  # (n, H, G * L, d)
             mixed = mixed.view(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
             x = x + layer.out(mixed)
             gate, up = layer.gate_up(_normed(x, layer.mlp_norm)).chunk(2, -1)

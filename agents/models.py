@@ -102,9 +102,9 @@ def _locate(name: str) -> str:
         if not path.is_file():
             raise AgentError(f"model {name!r}: there is no such file")
         return str(gguf_model(path))
-    if path.is_dir():
+    if name and path.is_dir():
         return str(path)
-    if path.is_absolute() or name.startswith((".", "~")):
+    if path.is_absolute() or name.startswith((".", "~")) or not name:
         raise AgentError(f"model {name!r}: there is no such folder")
     return name
 
@@ -126,7 +126,7 @@ def choose_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(1, device=chosen)
+        torch.zeros(1, device=chosen).item()
     except (RuntimeError, AssertionError) as error:
         raise AgentError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
     return chosen

@@ -9,6 +9,7 @@ import pickle
 import tempfile
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from reasoning_arena.agents.models import LoadedModel
@@ -16,7 +17,7 @@ from reasoning_arena.agents.soft_prompt import SoftPrompt
 from reasoning_arena.agents.steering import PREAMBLE_TOKENS, PROMPT, Steering
 from reasoning_arena.train.errors import TrainingError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 ADAPTER, ADAPTER_CONFIG, STATE = "adapter_model.safetensors", "adapter_config.json", "training_state.pt"
 
@@ -41,18 +42,18 @@ def save_checkpoint(folder: Path, steering: Steering, lm: LoadedModel, state: di
             whole.mkdir()
             for name, export in steering.exports(lm).items():
                 (whole / name).mkdir(exist_ok=True)
-                save_file(export.tensors, whole / name / ADAPTER, metadata={"format": "pt", **export.metadata})
+                # Not save_file, whose file nobody else may read.
+                data = save(export.tensors, metadata={"format": "pt", **export.metadata})
+                (whole / name / ADAPTER).write_bytes(data)
                 (whole / name / ADAPTER_CONFIG).write_text(json.dumps(export.config, indent=2))
             torch.save(state, whole / STATE)
             if folder.exists():
                 folder.replace(Path(scratch) / "old")
             whole.replace(folder)
-    except (
-        OSError,
-        SafetensorError,
-        RuntimeError,
-    ) as error:  # torch and safetensors wrap a full disk in their own
+    except OSError as error:
         raise TrainingError(f"cannot write checkpoint {folder}: {error}") from error
+    except RuntimeError as error:  # torch's own for a disk that takes no more
+        raise TrainingError(f"cannot write checkpoint {folder}, perhaps since the disk is full: {error}") from error
 
 
 def load_soft_prompt(folder: Path, lm: LoadedModel | None = None) -> SoftPrompt:
@@ -89,8 +90,11 @@ def load_state(folder: Path) -> dict[str, Any]:
         TrainingError: it is missing or damaged.
     """
     try:
+        with ZipFile(folder / STATE) as archive:
+            if archive.testzip() is not None:  # torch does not look at the check sums
+                raise BadZipFile("a check sum is wrong")
         state = torch.load(folder / STATE, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainingError(f"checkpoint {folder} cannot be resumed from: {STATE} is damaged ({reason})") from error
     if not isinstance(state, dict):

@@ -1,6 +1,7 @@
 """How a command ends: a mistake of the user's is one line, never a traceback."""
 
 import sys
+import threading
 from collections.abc import Callable
 
 import torch
@@ -17,12 +18,15 @@ def exit_status(run: Callable[[], None]) -> int:
         run: the command; a KeyboardInterrupt with an argument names the run folder in which everything is saved.
     """
     which = distributed.process_name()
+    threading.excepthook = _unless_a_disk_fails
     try:
         run()
     except (ArenaError, AgentError, TrainingError, OSError) as error:
         _say(f"{which}error: {error}")
         return 2
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+            raise
         reason = str(error).splitlines()[0]
         _say(f"{which}error: out of memory, try a smaller --batch-size ({reason})")
         return 2
@@ -31,6 +35,12 @@ def exit_status(run: Callable[[], None]) -> int:
             _say(f"interrupted; go on with --resume {stop.args[0]}" if stop.args else "interrupted")
         return 130
     return 0
+
+
+def _unless_a_disk_fails(failed: threading.ExceptHookArgs) -> None:
+    """What TensorBoard's thread cannot write is raised again where it is handed more."""
+    if not issubclass(failed.exc_type, OSError):
+        threading.__excepthook__(failed)
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,7 @@
 """Held-out accuracy: greedy answers to a fixed set of problems, paid by the environment's own scorer."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -88,12 +89,19 @@ class Evaluator:
         raise ArenaError(f"there are no {n} different problems to evaluate on; lower --eval-episodes")
 
     @torch.no_grad()
-    def __call__(self, policy: SoftPromptPolicy) -> Evaluation:
-        """Accuracy of the policy's greedy answers; every process gives its share of them."""
+    def __call__(self, policy: SoftPromptPolicy, tell: Callable[[str], None] | None = None) -> Evaluation:
+        """Accuracy of the policy's greedy answers; every process gives its share of them.
+
+        Args:
+            policy: who answers.
+            tell: is told from time to time how far it has come.
+        """
         questions, said = self._reset(), []
         tasks = self.tasks[distributed.share(len(questions))]
         mine = questions[distributed.share(len(questions))]
         for begin in range(0, len(mine), BATCH):
+            if tell is not None:
+                tell(f"evaluating {begin}/{len(mine)}")
             batch, before = mine[begin : begin + BATCH], self._said[begin : begin + BATCH]
             of = tasks[begin : begin + BATCH]
             if before and policy.foresees:

@@ -20,7 +20,7 @@ def interrupts(*, silent: bool) -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
         if not silent:
-            print("\nstopping after this step; everything will be saved (again to stop at once)", file=sys.stderr)
+            print("\nstopping after this step or evaluation, with everything saved (again: at once)", file=sys.stderr)
 
     previous = {}
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -47,8 +47,7 @@ def train(config: Config) -> Json:
     total = None if run.config.episodes == ENDLESS else run.rounds * run.batch
     bar = tqdm(total=total, initial=run.episode, unit="episode", disable=silent, dynamic_ncols=True)
     with bar, interrupts(silent=silent) as received:
-        bar.set_description("first evaluation" if not run.records.evaluations else "learning")
-        for episode, update, held_out in run.play(lambda: bool(received)):
+        for episode, update, held_out in run.play(lambda: bool(received), bar.set_description):
             loss = "–" if update is None else f"{update.loss:.3f}"
             reward = f"{run.records.training[-1]['reward']:+.2f}" if run.records.training else "–"
             bar.set_description("learning", refresh=False)
@@ -65,7 +64,8 @@ def report(results: Json, folder: object) -> str:
     first, last = results["initial"], results["final"]
     lines = [f"{'held-out accuracy':<20}{'before':>8}{'after':>8}"]
     lines.append(f"{'all':<20}{first['accuracy']:>8.1%}{last['accuracy']:>8.1%}")
-    lines += [f"{task:<20}{first['per_task'][task]:>8.1%}{last['per_task'][task]:>8.1%}" for task in first["per_task"]]
+    both = [task for task in first["per_task"] if task in last["per_task"]]
+    lines += [f"{task:<20}{first['per_task'][task]:>8.1%}{last['per_task'][task]:>8.1%}" for task in both]
     speed = results["episodes_per_second"]
     if speed:
         lines.append(f"{results['training_seconds']:.0f} s of training, {speed:.2f} episodes/s")

@@ -33,7 +33,9 @@ def new_run_folder(config: Config) -> Path:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         kind = f"{config.loss}-{Path(config.model).name}-seed{config.seed}"
         folder = Path("runs") / f"{stamp}-{kind}-{os.getpid()}"  # others may start within the same second
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise TrainingError(f"--run-dir {folder} is a file; name a new folder")
+    if folder.exists() and any(folder.iterdir()):
         raise TrainingError(f"--run-dir {folder} is not empty; name a new folder, or go on with --resume {folder}")
     return folder
 
@@ -46,14 +48,15 @@ def past_results(folder: Path) -> Json:
     """
     path = folder / "results.json"
     past = read_json(path)
-    rows = {
-        "training": {"episode", "loss", "reward", "accuracy_before", "accuracy_after"},
-        "evaluations": {"episode", "accuracy", "per_task"},
+    number = int | float
+    rows: dict[str, dict[str, Any]] = {
+        "training": {"loss": number | None, "reward": number, "accuracy_before": number, "accuracy_after": number},
+        "evaluations": {"accuracy": number, "per_task": dict},
     }
-    for name, keys in rows.items():
-        some = past.get(name)
-        whole = isinstance(some, list) and all(isinstance(one, dict) and keys <= set(one) for one in some)
-        if not whole or not all(isinstance(one["episode"], int) for one in some or ()):
+    for name, kinds in rows.items():
+        some, kinds = past.get(name), kinds | {"episode": int}
+        whole = isinstance(some, list) and all(isinstance(one, dict) and kinds.keys() <= one.keys() for one in some)
+        if not whole or not all(isinstance(one[key], kind) for one in some or () for key, kind in kinds.items()):
             raise TrainingError(f"cannot read {path}: {name!r} is missing or damaged")
     if not past["evaluations"]:
         raise TrainingError(f"cannot read {path}: it lacks the first evaluation")

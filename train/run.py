@@ -80,13 +80,14 @@ class Run:
         records = Records if first else NoRecords
         self.records = records(self.folder, self.config, self.policy, past, self.episode, seconds)
 
-    def play(self, stopping: Callable[[], bool]) -> Iterator[Progress]:
+    def play(self, stopping: Callable[[], bool], tell: Callable[[str], None] | None = None) -> Iterator[Progress]:
         """Play the rounds that are left, evaluating and saving where it is time to; the first is an evaluation alone.
 
         Args:
             stopping: whether to end before the next round; everything is saved then.
+            tell: is told how far an evaluation has come.
         """
-        held_out = self.records.evaluations[-1]["accuracy"] if self.records.evaluations else self._evaluate()
+        held_out = self.records.evaluations[-1]["accuracy"] if self.records.evaluations else self._evaluate(tell)
         yield Progress(self.episode, None, held_out)
         clock = time.perf_counter()
         while self.episode < self.rounds * self.batch and not distributed.anywhere(stopping()):
@@ -102,7 +103,7 @@ class Run:
             due = self.over or self.episode // interval > before // interval
             clock = self._settle(clock, everything=due)
             if due:
-                held_out = self._evaluate()
+                held_out = self._evaluate(tell)
                 clock = time.perf_counter()
             yield Progress(self.episode, update, held_out)
             if self.over:
@@ -121,10 +122,10 @@ class Run:
         self.records.add_rounds(results, self.policy.soft_prompt.rms, now - clock)
         return now
 
-    def _evaluate(self) -> float:
+    def _evaluate(self, tell: Callable[[str], None] | None) -> float:
         """Measure and record held-out accuracy, and save."""
-        evaluation = self.evaluator(self.policy)
-        elsewhere = {name: one(self.policy).accuracy for name, one in self.elsewhere.items()}
+        evaluation = self.evaluator(self.policy, tell)
+        elsewhere = {name: one(self.policy, tell).accuracy for name, one in self.elsewhere.items()}
         self.records.add_evaluation(self.episode, evaluation, elsewhere)
         self._save()
         return evaluation.accuracy
@@ -188,7 +189,8 @@ def new_policy(config: Resolved, lm: LoadedModel) -> SoftPromptPolicy:
 def _resumed(config: Config, folder: Path) -> tuple[Config, Json, Path]:
     """A run's configuration, with more episodes where they are asked for; its results so far; its last checkpoint."""
     if not folder.is_dir():
-        raise TrainingError(f"--resume {folder}: there is no such run folder")
+        reason = "this is a file" if folder.exists() else "there is no such run folder"
+        raise TrainingError(f"--resume {folder}: {reason}")
     plain = Config()
     for one in dataclasses.fields(Config):
         if one.name not in RESUMED and getattr(config, one.name) != getattr(plain, one.name):

@@ -51,6 +51,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         ("results.json", {}),
         ("results.json", {"training": 5, "evaluations": []}),
         ("results.json", {"training": [{}], "evaluations": [{}]}),
+        ("results.json", {"training": [], "evaluations": [{"episode": 0, "accuracy": "x", "per_task": {}}]}),
         ("config.json", {"lr": "x"}),
         ("config.json", {"tasks": 5}),
         ("config.json", {"estimator": "x"}),
@@ -110,11 +111,11 @@ def test_an_interrupt_at_the_very_end_is_none(
 ) -> None:
     asked = []
 
-    def interrupted(self: Run) -> float:
+    def interrupted(self: Run, tell: Callable[[str], None]) -> float:
         asked.append(self.episode)
         if self.episode == 16:
             os.kill(os.getpid(), signal.SIGINT)
-        return evaluate(self)
+        return evaluate(self, tell)
 
     evaluate = Run._evaluate
     monkeypatch.setattr(Run, "_evaluate", interrupted)
@@ -183,14 +184,18 @@ def test_a_finished_run_is_not_written_over(small: Callable[..., Config], run: P
         train(small(lm_folder, run_dir=run))
 
 
+@pytest.mark.parametrize("end", [50, None])
 @pytest.mark.parametrize("damage", ["adapter_model.safetensors", "training_state.pt"])
 def test_a_damaged_checkpoint_is_named(
-    run: Path, lm_folder: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+    run: Path, lm_folder: Path, tmp_path: Path, damage: str, end: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(run, tmp_path / "run")
     checkpoint = tmp_path / "run" / "checkpoints" / "episode-000016"
     file = checkpoint / damage
-    file.write_bytes(file.read_bytes()[:50])
+    whole, weights = file.read_bytes(), load_soft_prompt(checkpoint).weight.detach().numpy().tobytes()
+    other = whole.replace(weights[:8], b"\xff" * 8)  # no number in a soft prompt; a check sum elsewhere
+    assert other != whole
+    file.write_bytes(whole[:end] if end else other)
     if damage == "training_state.pt":
         arguments = ["--resume", str(tmp_path / "run"), "--episodes", "20", "--quiet"]
     else:
