@@ -35,7 +35,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         max_attempts: how many answers an episode allows.
         correct_reward: paid for a right answer.
         incorrect_reward: paid for a wrong one.
-        render_mode: "ansi" to have ``render`` return each lane's question, else None.
+        render_mode: "ansi" to have ``render`` return what each lane observes, else None.
         weights: how often each of the tasks is asked, in any unit; evenly if None.
         held_out_phrasings: ask in the words that are kept out of all other problems.
 
@@ -76,11 +76,12 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         self.observation_space = self.action_space = batch_space(text_space(), num_envs)
         self._rngs: list[Rng | None] = [None] * num_envs
         self._episodes: list[Episode] = []
+        self._observations: tuple[str, ...] = ()
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[tuple[str, ...], Info]:
-        """Ask a new question in every lane, or in those of ``options["reset_mask"]``.
+        """Ask a new question in every lane, or in those of ``options["reset_mask"]``; others observe what they did.
 
         Args:
             seed: lane ``i`` is seeded with ``seed + i``, or with ``seed[i]``; None goes on with the stream there is.
@@ -98,15 +99,17 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         if not self._episodes and not mask.all():
             raise ArenaError("the first reset must be of all lanes")
         asked: list[Episode | None] = list(self._episodes) or [None] * self.num_envs
+        observations = list(self._observations) or [""] * self.num_envs
         infos: list[Info | None] = [None] * self.num_envs
         for i in np.flatnonzero(mask):
             rng = self._rngs[i]
             if seeds[i] is not None or rng is None:
                 rng = self._rngs[i] = problem_rng(np_random(seeds[i])[0])
             episode = asked[i] = Episode(self.source.draw(rng, levels), self.max_attempts)
-            infos[i] = episode.info()
+            observations[i], infos[i] = episode.observation, episode.info()
         self._episodes = [episode for episode in asked if episode is not None]
-        return self._observations(), _stacked(infos)
+        self._observations = tuple(observations)
+        return self._observations, _stacked(infos)
 
     def step(self, actions: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.float64], Bools, Bools, Info]:
         """Score one answer a lane, and ask a new question where an episode ended.
@@ -148,14 +151,12 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
                 "final_info": _stacked(final_infos),
                 "_final_info": terminated.copy(),
             }
-        return tuple(observations), np.array(rewards), terminated, np.zeros(n, bool), stacked
+        self._observations = tuple(observations)
+        return self._observations, np.array(rewards), terminated, np.zeros(n, bool), stacked
 
     def render(self) -> tuple[str, ...] | None:
-        """Each lane's question."""
-        return self._observations() if self.render_mode == "ansi" and self._episodes else None
-
-    def _observations(self) -> tuple[str, ...]:
-        return tuple(episode.observation for episode in self._episodes)
+        """What each lane observes."""
+        return self._observations if self.render_mode == "ansi" and self._episodes else None
 
 
 def _seeds(seed: object, n: int) -> list[int | None]:

@@ -198,6 +198,24 @@ def test_some_lanes_can_be_reset_alone() -> None:
         vector.reset(seed=[1, 2])
 
 
+def test_lanes_that_are_not_reset_observe_what_they_did() -> None:
+    ours, theirs = (_vector(mode, 2, 2) for mode in ("own", "sync"))
+    for mask in ((True, False), (False, True), (False, False)):
+        for vector in (ours, theirs):
+            vector.reset(seed=0)
+        said = ours.step(("x", "x"))[0]
+        assert said == tuple(theirs.step(("x", "x"))[0])
+        options = {"reset_mask": np.array(mask)}
+        observations = ours.reset(options=options)[0]
+        assert [again == before for again, before in zip(observations, said, strict=True)] == [not m for m in mask]
+        if any(mask):  # Gymnasium's own takes no empty mask
+            assert observations == tuple(theirs.reset(options=options)[0])
+    vector = ReasoningArenaVectorEnv(2, render_mode="ansi", max_attempts=2)
+    assert vector.render() is None
+    vector.reset(seed=0)
+    assert vector.step(("x", "x"))[0] == vector.render()
+
+
 def test_an_unknown_reset_option_is_refused() -> None:
     for env, allowed in ((ReasoningArenaEnv(), "difficulty$"), (ReasoningArenaVectorEnv(2), "difficulty, reset_mask$")):
         with pytest.raises(ArenaError, match=f"'dificulty'; allowed are {allowed}"):
