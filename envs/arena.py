@@ -117,10 +117,12 @@ class ReasoningArenaEnv(gym.Env[str, str]):
                 difficulty than the environment's own.
 
         Raises:
-            ArenaError: another option, or a difficulty that is not allowed.
+            ArenaError: the seed is no integer of at least 0; another option, or a difficulty that is not allowed.
         """
         levels = self.source.reset_levels(options)
-        super().reset(seed=seed)
+        if seed is not None and not is_integer(seed, 0):
+            raise ArenaError(f"seed {seed!r} is not allowed; give an integer of at least 0")
+        super().reset(seed=None if seed is None else int(seed))
         generator = self.np_random
         if seed is not None or generator is not self._seeded_by:
             self._rng, self._seeded_by = problem_rng(generator), generator

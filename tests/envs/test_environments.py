@@ -226,6 +226,18 @@ def test_an_unknown_reset_option_is_refused() -> None:
         Curriculum(gym.make("ReasoningArena-v0")).reset(options={"difficulty": 2})
 
 
+@pytest.mark.parametrize("vector", [False, True])
+def test_seeds_are_integers_of_any_kind(vector: bool) -> None:
+    env = ReasoningArenaVectorEnv(2) if vector else gym.make("ReasoningArena-v0")
+    asked = env.reset(seed=3)[0]
+    assert env.reset()[0] != asked
+    for seed in (np.int64(3), np.uint8(3)):
+        assert env.reset(seed=seed)[0] == asked  # type: ignore[arg-type]
+    for wrong in (True, np.True_, -1, 3.0, "3", np.array(3)):
+        with pytest.raises(ArenaError, match=r"seed .* integer of at least 0"):
+            env.reset(seed=wrong)  # type: ignore[arg-type]
+
+
 def test_seeds_of_lanes_may_be_an_array() -> None:
     vector = ReasoningArenaVectorEnv(2)
     assert vector.reset(seed=np.array([3, 9]))[0] == vector.reset(seed=[3, 9])[0]  # type: ignore[arg-type]
