@@ -13,13 +13,11 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
-from reasoning_arena.envs.arena import check_options, problem_rng, text_space
+from reasoning_arena.envs.arena import ReasoningArenaEnv, problem_rng
 from reasoning_arena.envs.checks import is_integer
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.rng import Rng
-from reasoning_arena.envs.splits import ProblemSource
-from reasoning_arena.envs.task import ORIGINAL_FIVE
 
 Bools = NDArray[np.bool_]
 
@@ -29,15 +27,8 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
 
     Args:
         num_envs: the number of lanes.
-        tasks: names of tasks.
-        difficulty: 1 to 5, or a ``(low, high)`` pair drawn from uniformly.
-        split: "train", "validation" or "test".
-        max_attempts: how many answers an episode allows.
-        correct_reward: paid for a right answer.
-        incorrect_reward: paid for a wrong one.
-        render_mode: "ansi" to have ``render`` return what each lane observes, else None.
-        weights: how often each of the tasks is asked, in any unit; evenly if None.
-        held_out_phrasings: ask in the words that are kept out of all other problems.
+        settings: of the ``ReasoningArenaEnv`` that each lane is like; of the render modes, "ansi" alone, which has
+            ``render`` return what each lane observes.
 
     Raises:
         ArenaError: an argument is not allowed.
@@ -49,31 +40,17 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         "render_fps": 1,
     }
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        tasks: str | tuple[str, ...] = ORIGINAL_FIVE,
-        difficulty: int | tuple[int, int] = 1,
-        split: str = "train",
-        max_attempts: int = 1,
-        correct_reward: float = 1.0,
-        incorrect_reward: float = -1.0,
-        render_mode: str | None = None,
-        weights: Sequence[float] | None = None,
-        held_out_phrasings: bool = False,
-    ) -> None:
+    def __init__(self, num_envs: int = 1, **settings: Any) -> None:
         if not is_integer(num_envs):
             raise ArenaError(f"num_envs {num_envs!r} is not allowed; give an integer of at least 1")
-        check_options(max_attempts, correct_reward, incorrect_reward, render_mode)
-        if render_mode == "human":
+        lane = ReasoningArenaEnv(**settings)
+        if lane.render_mode == "human":
             raise ArenaError("render_mode 'human' is not allowed for a vector of lanes; give None or 'ansi'")
-        self.source = ProblemSource(tasks, difficulty, split, weights, held_out_phrasings)
-        self.max_attempts = max_attempts
-        self.rewards_of = (float(incorrect_reward), float(correct_reward))
-        self.render_mode = render_mode
+        self.source, self.max_attempts, self.render_mode = lane.source, lane.max_attempts, lane.render_mode
+        self.rewards_of = (lane.incorrect_reward, lane.correct_reward)
         self.num_envs = num_envs
-        self.single_observation_space = self.single_action_space = text_space()
-        self.observation_space = self.action_space = batch_space(text_space(), num_envs)
+        self.single_observation_space, self.single_action_space = lane.observation_space, lane.action_space
+        self.observation_space = self.action_space = batch_space(lane.observation_space, num_envs)
         self._rngs: list[Rng | None] = [None] * num_envs
         self._episodes: list[Episode] = []
         self._observations: tuple[str, ...] = ()
