@@ -17,7 +17,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
-from reasoning_arena.envs.vocabulary import PEOPLE, listed
+from reasoning_arena.envs.vocabulary import PEOPLE, capitalised, listed
 
 THINGS = ("ball", "key", "cup", "book", "lamp", "coin", "rope", "drum", "ring", "map", "hat", "kite", "bell", "box")
 PLACES = ("park", "barn", "garden", "office", "library", "museum", "attic", "garage", "tower", "school", "hotel")
@@ -112,16 +112,16 @@ class Story(Task):
                 moves += 1
             elif kind == "S":
                 clauses[0] = f"overnight {clauses[0]}"
-            told += [clause[0].upper() + clause[1:] for clause in clauses]
+            told += map(capitalised, clauses)
         thing, story = facts.asked, ". ".join(told) + "."
         when = "at the end" if facts.day in (WHO, moves - 1) else f"on {DAYS[(first + facts.day) % 7]} evening"
         who, verb = facts.day == WHO, "is" if when == "at the end" else "was"
         asks = f"who has the {thing}" if who else f"where {verb} the {thing}"
         question = (
-            f"{RULE} {story} {asks[0].upper()}{asks[1:]} {when}?",
+            f"{RULE} {story} {capitalised(asks)} {when}?",
             f"Find out from the following story: {asks} {when}? {RULE} {story}",
             f"Read this story. {RULE} {story} Now tell me: {asks} {when}?",
-            f"{story} {RULE} {when[0].upper()}{when[1:]}, {asks}?",
+            f"{story} {RULE} {capitalised(when)}, {asks}?",
         )[phrasing]
         steps, answer = _followed(facts)
         visits = next(rows for kind, rows in facts.stages if kind == "M")
