@@ -117,9 +117,11 @@ class Rates(Task):
     def solve(self, question: str) -> set[str]:
         """Walk from the unit that is given along all rates and conversions to the unit that is asked for."""
         query = re.search(r"how many (\w+)(?:[^.?]|\.\d)*", question, re.I)
-        given = re.search(r"([\d.]+) (\w+)", query[0] if "are exactly" not in question else question) if query else None
-        if query is None or given is None:
+        if query is None:
             raise ValueError(f"not a question of rates: {question!r}")
+        given = re.search(r"([\d.]+) (\w+)", query[0]) or re.match(r"([\d.]+) (\w+)", question)  # which may begin so
+        if given is None:
+            raise ValueError(f"a question of rates that gives nothing: {question!r}")
         things = {thing for _, _, thing, _ in MAKERS if re.search(rf"\b{thing}\b", query[0])}
         worth: dict[str, list[tuple[str, Fraction]]] = {}  # a unit → others, and how many of them it is worth
         pairs = [("1", large, str(factor), small) for large, (small, factor) in SMALLER.items()]
