@@ -30,19 +30,6 @@ def problem_rng(np_random: np.random.Generator) -> Rng:
     return Rng(high << 64 | low)
 
 
-def check_options(max_attempts: int, correct_reward: float, incorrect_reward: float, render_mode: str | None) -> None:
-    """Raise an ArenaError where an environment's argument is not allowed."""
-    if not is_integer(max_attempts):
-        raise ArenaError(f"max_attempts {max_attempts!r} is not allowed; give an integer of at least 1")
-    if not (is_number(correct_reward) and is_number(incorrect_reward)) or correct_reward <= incorrect_reward:
-        raise ArenaError(
-            f"correct_reward {correct_reward!r} and incorrect_reward {incorrect_reward!r} are not allowed; "
-            "give two finite numbers, the first one larger"
-        )
-    if render_mode not in (None, *RENDER_MODES):
-        raise ArenaError(f"render_mode {render_mode!r} is not allowed; give None, 'ansi' or 'human'")
-
-
 class ReasoningArenaEnv(gym.Env[str, str]):
     """Reasoning questions in plain text.
 
@@ -95,7 +82,15 @@ class ReasoningArenaEnv(gym.Env[str, str]):
         weights: Sequence[float] | None = None,
         held_out_phrasings: bool = False,
     ) -> None:
-        check_options(max_attempts, correct_reward, incorrect_reward, render_mode)
+        if not is_integer(max_attempts):
+            raise ArenaError(f"max_attempts {max_attempts!r} is not allowed; give an integer of at least 1")
+        if not (is_number(correct_reward) and is_number(incorrect_reward)) or correct_reward <= incorrect_reward:
+            raise ArenaError(
+                f"correct_reward {correct_reward!r} and incorrect_reward {incorrect_reward!r} are not allowed; "
+                "give two finite numbers, the first one larger"
+            )
+        if render_mode not in (None, *RENDER_MODES):
+            raise ArenaError(f"render_mode {render_mode!r} is not allowed; give None, 'ansi' or 'human'")
         self.source = ProblemSource(tasks, difficulty, split, weights, held_out_phrasings)
         self.max_attempts = max_attempts
         self.correct_reward = float(correct_reward)
@@ -117,10 +112,12 @@ class ReasoningArenaEnv(gym.Env[str, str]):
                 difficulty than the environment's own.
 
         Raises:
-            ArenaError: another option, or a difficulty that is not allowed.
+            ArenaError: the seed is no integer of at least 0; another option, or a difficulty that is not allowed.
         """
         levels = self.source.reset_levels(options)
-        super().reset(seed=seed)
+        if seed is not None and not is_integer(seed, 0):
+            raise ArenaError(f"seed {seed!r} is not allowed; give an integer of at least 0")
+        super().reset(seed=None if seed is None else int(seed))
         generator = self.np_random
         if seed is not None or generator is not self._seeded_by:
             self._rng, self._seeded_by = problem_rng(generator), generator

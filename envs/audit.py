@@ -9,7 +9,6 @@ more than chance; and the splits are compared over many seeds. The exit status i
 problem is shown in full.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from reasoning_arena.envs.command import command, parser_of
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.envs.policies import POLICIES, seen
@@ -197,26 +197,21 @@ def _complaints(level: Level) -> Iterable[str]:
         yield f"{level.task} {level.difficulty}: the splits have {level.overlap} problems in common"
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 where everything holds, 1 where something does not, 2 where the question makes no sense."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reasoning_arena.envs.audit", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = parser_of("audit", __doc__)
     parser.add_argument("--tasks", nargs="+", default=list(REGISTRY), help="by default all of them")
     parser.add_argument("--difficulty", nargs="+", type=int, default=list(DIFFICULTIES), help="by default 1 2 3 4 5")
     parser.add_argument("--problems", type=int, default=1000, help="for each task and difficulty (default: 1000)")
     parser.add_argument("--seeds", type=int, default=50, help="whose splits are compared (default: 50)")
     parser.add_argument("--json", type=Path, help="write the findings to this file, too")
     given = parser.parse_args(arguments)
-    try:
-        tasks = get_tasks(given.tasks)
-        if given.problems < 1 or given.seeds < 1 or not set(given.difficulty) <= set(DIFFICULTIES):
-            raise ArenaError("give at least 1 problem, at least 1 seed, and difficulties from 1 to 5")
-        if given.json is not None and not given.json.parent.is_dir():
-            raise ArenaError(f"--json {given.json}: there is no folder {given.json.parent}")
-    except ArenaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    tasks = get_tasks(given.tasks)
+    if given.problems < 1 or given.seeds < 1 or not set(given.difficulty) <= set(DIFFICULTIES):
+        raise ArenaError("give at least 1 problem, at least 1 seed, and difficulties from 1 to 5")
+    if given.json is not None and not given.json.parent.is_dir():
+        raise ArenaError(f"--json {given.json}: there is no folder {given.json.parent}")
     print(
         f"{'task':<18}{'':>2}  {'proved':>13}  {'distinct':>8}  {'overlap':>7}  {'chance':>6}  "
         f"{'the best policy without reasoning':<39}  {'problems/s':>10}"
@@ -235,12 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{proved:,} problems proved, {sum(level.overlap for level in levels)} shared by two splits, {failed} failures"
     )
     if given.json is not None:
-        try:
-            with replacing(given.json) as part:
-                part.write_text(json.dumps([_summary(level) for level in levels], indent=1) + "\n")
-        except OSError as error:
-            print(f"error: cannot write {given.json}: {error}", file=sys.stderr)
-            return 2
+        with replacing(given.json) as part:
+            part.write_text(json.dumps([_summary(level) for level in levels], indent=1) + "\n")
     return 1 if failed else 0
 
 

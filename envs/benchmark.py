@@ -6,7 +6,6 @@ pip install 'reasoning-arena[reasoning-gym]'    # for the comparison
 Every figure is the best of many short rounds: what the code takes, not what else the machine was doing.
 """
 
-import argparse
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from itertools import count
 from typing import Any
 
 import gymnasium as gym
+from reasoning_arena.envs.command import command, parser_of
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.splits import draw_problem
@@ -102,21 +102,16 @@ def _import_seconds() -> float:
     return min(float(run.stdout) for run in runs)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: prints the tables."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reasoning_arena.envs.benchmark", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = parser_of("benchmark", __doc__)
     parser.add_argument("--tasks", nargs="+", default=list(REGISTRY), help="by default all of them")
     parser.add_argument("--seconds", type=float, default=0.3, help="for each figure (default: 0.3)")
     given = parser.parse_args(arguments)
-    try:
-        get_tasks(given.tasks)
-        if not given.seconds > 0:
-            raise ArenaError(f"--seconds {given.seconds} is not allowed; give a number above 0")
-    except ArenaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    get_tasks(given.tasks)
+    if not given.seconds > 0:
+        raise ArenaError(f"--seconds {given.seconds} is not allowed; give a number above 0")
     print("problems/s by difficulty")
     print(f"{'':<18}" + "".join(f"{level:>9}" for level in DIFFICULTIES) + "   reasoning-gym's nearest")
     for task in given.tasks:

@@ -3,13 +3,13 @@
 python -m reasoning_arena.envs.catalogue --out envs/CATALOGUE.md
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from inspect import cleandoc
 from pathlib import Path
 
 from reasoning_arena.envs.audit import Level, audit
+from reasoning_arena.envs.command import command, parser_of
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.envs.rng import Rng
@@ -78,24 +78,19 @@ def catalogue(problems: int) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 when the catalogue is written, 2 when it cannot be."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reasoning_arena.envs.catalogue", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = parser_of("catalogue", __doc__)
     parser.add_argument("--problems", type=int, default=1000, help="audited for each task and difficulty")
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
     given = parser.parse_args(arguments)
-    try:
-        if given.problems < 1:
-            raise ArenaError(f"--problems {given.problems} is not allowed; give at least 1")
-        if not given.out.parent.is_dir():
-            raise ArenaError(f"--out {given.out}: there is no folder {given.out.parent}")
-        with replacing(given.out) as part:
-            part.write_text(catalogue(given.problems), encoding="utf-8")
-    except (ArenaError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if given.problems < 1:
+        raise ArenaError(f"--problems {given.problems} is not allowed; give at least 1")
+    if not given.out.parent.is_dir():
+        raise ArenaError(f"--out {given.out}: there is no folder {given.out.parent}")
+    with replacing(given.out) as part:
+        part.write_text(catalogue(given.problems), encoding="utf-8")
     return 0
 
 

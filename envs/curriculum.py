@@ -91,7 +91,8 @@ class Curriculum(gym.Wrapper[str, str, str, str]):
         settings: of the ``Ladder``: ``low``, ``high``, ``window``, ``raise_at``, ``lower_at``.
 
     Raises:
-        ArenaError: another kind of environment, or an argument that is not allowed.
+        ArenaError: another kind of environment, or a setting of a value that is not allowed.
+        TypeError: a setting that a ``Ladder`` does not have.
 
     Example:
         >>> env = Curriculum(gym.make("ReasoningArena-v0"), high=3)

@@ -6,13 +6,13 @@ python -m reasoning_arena.envs.export --tasks math grid --difficulty 1 3 --probl
 A name that ends in .jsonl makes a file of JSON Lines, any other one a folder for ``datasets.load_from_disk``.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from reasoning_arena.envs.command import command, parser_of
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.envs.problem import Problem
@@ -79,11 +79,10 @@ def as_dataset(
     return datasets.Dataset.from_list([row(problem, split) for problem in distinct_problems(source, n, seed)])
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 when the file is written, 2 when it cannot be."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reasoning_arena.envs.export", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = parser_of("export", __doc__)
     parser.add_argument("--tasks", nargs="+", default=list(ORIGINAL_FIVE), help="by default the five original ones")
     parser.add_argument(
         "--difficulty", nargs="+", type=int, default=[1], help="one, or the lowest and the highest (default: 1)"
@@ -93,24 +92,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--out", type=Path, required=True, help="NAME.jsonl, or a folder for a Hugging Face data set")
     given = parser.parse_args(arguments)
-    try:
-        if given.problems < 1:
-            raise ArenaError(f"--problems {given.problems} is not allowed; give at least 1")
-        if given.out.exists():
-            raise ArenaError(f"--out {given.out} exists already")
-        if len(given.difficulty) > 2:
-            raise ArenaError(f"--difficulty takes one or two of {', '.join(map(str, DIFFICULTIES))}")
-        difficulty = given.difficulty[0] if len(given.difficulty) == 1 else tuple(given.difficulty)
+    if given.problems < 1:
+        raise ArenaError(f"--problems {given.problems} is not allowed; give at least 1")
+    if given.out.exists():
+        raise ArenaError(f"--out {given.out} exists already")
+    if len(given.difficulty) > 2:
+        raise ArenaError(f"--difficulty takes one or two of {', '.join(map(str, DIFFICULTIES))}")
+    difficulty = given.difficulty[0] if len(given.difficulty) == 1 else tuple(given.difficulty)
+    with replacing(given.out) as part:
         if given.out.suffix == ".jsonl":
             source = ProblemSource(tuple(given.tasks), difficulty, given.split)
-            with replacing(given.out) as part, part.open("w", encoding="utf-8") as file:
+            with part.open("w", encoding="utf-8") as file:
                 for problem in distinct_problems(source, given.problems, given.seed):
                     file.write(json.dumps(row(problem, given.split)) + "\n")
         else:
-            as_dataset(tuple(given.tasks), difficulty, given.split, given.problems, given.seed).save_to_disk(given.out)
-    except (ArenaError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+            as_dataset(tuple(given.tasks), difficulty, given.split, given.problems, given.seed).save_to_disk(part)
     print(f"{given.problems:,} problems → {given.out}")
     return 0
 

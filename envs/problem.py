@@ -22,8 +22,8 @@ class Posed(NamedTuple):
         answer_type: how an answer is read from free text.
         candidates: the closed set of answers that the question allows, or ``()`` where it is open.
         solution: a short worked solution that ends in the answer.
-        items: what the answer of a set, a summary or a list of words is made of, right and wrong ones; for an
-            expression, the pairs of inputs and output that it has to fit.
+        items: what the answer of a set or a summary is made of, right and wrong ones; for an expression, the pairs of
+            inputs and output that it has to fit.
     """
 
     question: str

@@ -50,7 +50,7 @@ def draw_problem(task: Task, rng: Rng, difficulty: int, split: Split, *, held_ou
     for _ in range(_MAX_DRAWS):
         facts = task.facts(rng, difficulty)
         digest = content_digest(task.name, task.content(facts))
-        if _SPLIT_OF_BYTE[digest[0]] == split:
+        if split_of(digest) == split:
             last = task.phrasings - 1
             posed = task.pose(facts, rng, last if held_out_phrasing or not last else rng.below(last))
             return Problem(posed, task.name, difficulty, f"{task.name}-{digest.hex()}")
@@ -106,7 +106,7 @@ class ProblemSource:
             level = self.low if self.low == self.high else rng.between(self.low, self.high)
         return draw_problem(task, rng, level, self.split, held_out_phrasing=self.held_out_phrasings)
 
-    def levels(self, difficulty: Any) -> dict[str, int] | None:
+    def _levels(self, difficulty: Any) -> dict[str, int] | None:
         """A difficulty for each task, from one for all of them or a mapping by task; None for the source's own.
 
         Raises:
@@ -127,7 +127,7 @@ class ProblemSource:
         """The levels that a reset's options ask for.
 
         Args:
-            options: whose ``"difficulty"`` is what ``levels`` takes.
+            options: whose ``"difficulty"`` is one for all tasks, or a mapping by task.
             known: others that are allowed.
 
         Raises:
@@ -141,7 +141,7 @@ class ProblemSource:
         if unknown:
             allowed = ", ".join(("difficulty", *known))
             raise ArenaError(f"unknown reset options {', '.join(map(repr, unknown))}; allowed are {allowed}")
-        return self.levels(options.get("difficulty"))
+        return self._levels(options.get("difficulty"))
 
     def stream(self, seed: int) -> Iterator[Problem]:
         """All problems of one seed, without end."""

@@ -111,13 +111,12 @@ def get_tasks(names: str | Iterable[str]) -> tuple[Task, ...]:
     Raises:
         ArenaError: the mixture is empty, names a task twice, or names an unknown one.
     """
-    if not isinstance(names, Iterable) or isinstance(names, Set | Mapping):  # whose order is not theirs to give
+    ordered = isinstance(names, Iterable) and not isinstance(names, Set | Mapping)  # whose order is not theirs to give
+    given = (names,) if isinstance(names, str) else tuple(names) if ordered else None
+    if given is None or not all(isinstance(name, str) for name in given):
         raise ArenaError(f"tasks {names!r} is not allowed; give names of tasks, such as {', '.join(ORIGINAL_FIVE)}")
-    given = (names,) if isinstance(names, str) else tuple(names)
     if not given:
         raise ArenaError(f"tasks is empty; name at least one of {', '.join(REGISTRY)}")
-    if not all(isinstance(name, str) for name in given):
-        raise ArenaError(f"tasks {names!r} is not allowed; give names of tasks, such as {', '.join(ORIGINAL_FIVE)}")
     if len(set(given)) < len(given):
         raise ArenaError(f"tasks names one task twice: {', '.join(map(str, given))}")
     return tuple(get_task(name) for name in given)

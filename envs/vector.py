@@ -13,13 +13,11 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
-from reasoning_arena.envs.arena import check_options, problem_rng, text_space
+from reasoning_arena.envs.arena import ReasoningArenaEnv, problem_rng
 from reasoning_arena.envs.checks import is_integer
 from reasoning_arena.envs.episode import Episode, Info
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.rng import Rng
-from reasoning_arena.envs.splits import ProblemSource
-from reasoning_arena.envs.task import ORIGINAL_FIVE
 
 Bools = NDArray[np.bool_]
 
@@ -29,15 +27,8 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
 
     Args:
         num_envs: the number of lanes.
-        tasks: names of tasks.
-        difficulty: 1 to 5, or a ``(low, high)`` pair drawn from uniformly.
-        split: "train", "validation" or "test".
-        max_attempts: how many answers an episode allows.
-        correct_reward: paid for a right answer.
-        incorrect_reward: paid for a wrong one.
-        render_mode: "ansi" to have ``render`` return each lane's question, else None.
-        weights: how often each of the tasks is asked, in any unit; evenly if None.
-        held_out_phrasings: ask in the words that are kept out of all other problems.
+        settings: of the ``ReasoningArenaEnv`` that each lane is like; of the render modes, "ansi" alone, which has
+            ``render`` return what each lane observes.
 
     Raises:
         ArenaError: an argument is not allowed.
@@ -49,38 +40,25 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         "render_fps": 1,
     }
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        tasks: str | tuple[str, ...] = ORIGINAL_FIVE,
-        difficulty: int | tuple[int, int] = 1,
-        split: str = "train",
-        max_attempts: int = 1,
-        correct_reward: float = 1.0,
-        incorrect_reward: float = -1.0,
-        render_mode: str | None = None,
-        weights: Sequence[float] | None = None,
-        held_out_phrasings: bool = False,
-    ) -> None:
+    def __init__(self, num_envs: int = 1, **settings: Any) -> None:
         if not is_integer(num_envs):
             raise ArenaError(f"num_envs {num_envs!r} is not allowed; give an integer of at least 1")
-        check_options(max_attempts, correct_reward, incorrect_reward, render_mode)
-        if render_mode == "human":
+        lane = ReasoningArenaEnv(**settings)
+        if lane.render_mode == "human":
             raise ArenaError("render_mode 'human' is not allowed for a vector of lanes; give None or 'ansi'")
-        self.source = ProblemSource(tasks, difficulty, split, weights, held_out_phrasings)
-        self.max_attempts = max_attempts
-        self.rewards_of = (float(incorrect_reward), float(correct_reward))
-        self.render_mode = render_mode
+        self.source, self.max_attempts, self.render_mode = lane.source, lane.max_attempts, lane.render_mode
+        self.rewards_of = (lane.incorrect_reward, lane.correct_reward)
         self.num_envs = num_envs
-        self.single_observation_space = self.single_action_space = text_space()
-        self.observation_space = self.action_space = batch_space(text_space(), num_envs)
+        self.single_observation_space, self.single_action_space = lane.observation_space, lane.action_space
+        self.observation_space = self.action_space = batch_space(lane.observation_space, num_envs)
         self._rngs: list[Rng | None] = [None] * num_envs
         self._episodes: list[Episode] = []
+        self._observations: tuple[str, ...] = ()
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[tuple[str, ...], Info]:
-        """Ask a new question in every lane, or in those of ``options["reset_mask"]``.
+        """Ask a new question in every lane, or in those of ``options["reset_mask"]``; others observe what they did.
 
         Args:
             seed: lane ``i`` is seeded with ``seed + i``, or with ``seed[i]``; None goes on with the stream there is.
@@ -98,15 +76,17 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         if not self._episodes and not mask.all():
             raise ArenaError("the first reset must be of all lanes")
         asked: list[Episode | None] = list(self._episodes) or [None] * self.num_envs
+        observations = list(self._observations) or [""] * self.num_envs
         infos: list[Info | None] = [None] * self.num_envs
         for i in np.flatnonzero(mask):
             rng = self._rngs[i]
             if seeds[i] is not None or rng is None:
                 rng = self._rngs[i] = problem_rng(np_random(seeds[i])[0])
             episode = asked[i] = Episode(self.source.draw(rng, levels), self.max_attempts)
-            infos[i] = episode.info()
+            observations[i], infos[i] = episode.observation, episode.info()
         self._episodes = [episode for episode in asked if episode is not None]
-        return self._observations(), _stacked(infos)
+        self._observations = tuple(observations)
+        return self._observations, _stacked(infos)
 
     def step(self, actions: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.float64], Bools, Bools, Info]:
         """Score one answer a lane, and ask a new question where an episode ended.
@@ -148,14 +128,12 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
                 "final_info": _stacked(final_infos),
                 "_final_info": terminated.copy(),
             }
-        return tuple(observations), np.array(rewards), terminated, np.zeros(n, bool), stacked
+        self._observations = tuple(observations)
+        return self._observations, np.array(rewards), terminated, np.zeros(n, bool), stacked
 
     def render(self) -> tuple[str, ...] | None:
-        """Each lane's question."""
-        return self._observations() if self.render_mode == "ansi" and self._episodes else None
-
-    def _observations(self) -> tuple[str, ...]:
-        return tuple(episode.observation for episode in self._episodes)
+        """What each lane observes."""
+        return self._observations if self.render_mode == "ansi" and self._episodes else None
 
 
 def _seeds(seed: object, n: int) -> list[int | None]:

@@ -9,3 +9,8 @@ PEOPLE = (
 def listed(items: list[str], last: str = "and") -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital in front; unlike ``str.capitalize``, it leaves names further on alone."""
+    return text[0].upper() + text[1:]

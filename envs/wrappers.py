@@ -48,7 +48,7 @@ class ByteCodes(gym.Wrapper[Any, Any, Any, Any]):
         """Score the answer that the characters spell."""
         codes = np.asarray(action)
         if not np.issubdtype(codes.dtype, np.integer) or not self.action_space.contains(codes):
-            raise ArenaError(f"an action is {len(self.action_space.sample())} integers of 0 to 95")
+            raise ArenaError(f"an action is an array of integers of 0 to 95 and of the shape {self.action_space.shape}")
         answer = "".join(chr(31 + int(code)) for code in action if code)
         observation, reward, terminated, truncated, info = self.env.step(answer)
         return self._encoded(observation), float(reward), terminated, truncated, info

@@ -60,7 +60,7 @@ QUERIES = {
     ),
     "date": (
         "On which day of the month, as a number, is the {1}?",
-        "Which number has the day of the month on which the {1} is?",
+        "What is the number of the day of the month on which the {1} is?",
         "Tell me the number of the day of the month of the {1}.",
         "The {1} is on some day of a month; give the number of that day.",
     ),

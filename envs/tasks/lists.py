@@ -14,6 +14,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
+from reasoning_arena.envs.vocabulary import capitalised
 
 # What a step says with a number n, what it is called in a solution, and what it makes of a list.
 STEPS: tuple[tuple[str, str, Callable[[list[int], int], list[int]]], ...] = (
@@ -88,7 +89,7 @@ class Lists(Task):
         question = PHRASINGS[phrasing].format(
             items=", ".join(map(str, facts.items)),
             clauses="; then ".join(clauses),
-            sentences=" ".join([f"{clause[0].upper()}{clause[1:]}." for clause in clauses]),
+            sentences=" ".join([f"{capitalised(clause)}." for clause in clauses]),
         )
         results = [", ".join(map(str, result)) for result in facts.results]
         labels = [STEPS[kind][1].format(n=n) for kind, n in facts.steps]

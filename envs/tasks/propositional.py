@@ -18,7 +18,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
-from reasoning_arena.envs.vocabulary import PEOPLE
+from reasoning_arena.envs.vocabulary import PEOPLE, capitalised
 
 DEVICES = (
     "alarm", "blender", "boiler", "camera", "clock", "drill", "dryer", "fan", "freezer", "grill", "heater", "kettle",
@@ -104,7 +104,7 @@ class Propositional(Task):
         for form, parts in facts.told:
             *conditions, last = [_said(part, both, rng) for part in parts]
             sentence = rng.pick(WORDING[form]).format(*([" and ".join(conditions)] if conditions else []), last)
-            sentences.append(sentence[0].upper() + sentence[1:])
+            sentences.append(capitalised(sentence))
         told, asked = " ".join(sentences), _said(facts.asked, both, rng)
         question = (
             f'{states} {told} Statement: {asked}. Answer "holds" if it must be true, "fails" if it must be false and '

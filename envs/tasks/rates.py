@@ -41,8 +41,14 @@ QUERIES = {
     "money to amount": ("do {given} buy", "{given} buy"),
     "time to money": ("does the {thing} from {given} of work cost", "the {thing} from {given} of work costs"),
     "money to time": ("does the {maker} need for {thing} worth {given}", "the {maker} needs for {thing} worth {given}"),
-    "unit to unit": ("does the {maker} have", "the {maker} has"),
 }
+# Two units of the same kind, without any rate.
+UNITS = (
+    "Exactly how many {asked} are {given}?",
+    "Find exactly how many {asked} {given} are.",
+    "The question is exactly how many {asked} {given} are.",
+    "{given} are exactly how many {asked}?",
+)
 
 
 class Facts(NamedTuple):
@@ -82,12 +88,11 @@ class Rates(Task):
         article = "The" if phrasing == 3 else "A"
         given, asked = _quantity(*facts.given), facts.asked
         start, end = facts.query.split(" to ")
-        plain = start == "unit" and measure not in (asked, facts.given[1])
-        if start == "amount" or (start == "unit" and not plain):
+        if start == "amount" or (start == "unit" and facts.given[1] in (measure, SMALLER[measure][0])):
             given = f"{given} of {thing}"
-        if end == "amount" or (end == "unit" and not plain):
+        if end == "amount":
             asked = f"{asked} of {thing}"
-        told = ["All rates are steady."] if facts.rates else [f"{article} {maker} has {given}."]
+        told = ["All rates are steady."]
         for who, a, unit, b, other in facts.rates:
             one, does, what, _ = MAKERS[who]
             if other == "dollars":
@@ -95,13 +100,16 @@ class Rates(Task):
             else:
                 told.append(f"{article} {one} {does}s {_quantity(b, other)} of {what} in {_quantity(a, unit)}.")
         known = " ".join(told)
-        tail = QUERIES[facts.query][phrasing in (1, 2)].format(maker=maker, verb=verb, thing=thing, given=given)
-        question = (
-            f"{known} Exactly how many {asked} {tail}?",
-            f"{known} Find exactly how many {asked} {tail}.",
-            f"We know the following. {known} The question is exactly how many {asked} {tail}.",
-            f"Exactly how many {asked} {tail}? {known}",
-        )[phrasing]
+        if start == "unit":
+            question = UNITS[phrasing].format(asked=asked, given=given)
+        else:
+            tail = QUERIES[facts.query][phrasing in (1, 2)].format(maker=maker, verb=verb, thing=thing, given=given)
+            question = (
+                f"{known} Exactly how many {asked} {tail}?",
+                f"{known} Find exactly how many {asked} {tail}.",
+                f"We know the following. {known} The question is exactly how many {asked} {tail}.",
+                f"Exactly how many {asked} {tail}? {known}",
+            )[phrasing]
         above, below = facts.value
         answer = f"{above}/{below}" if below > 1 else str(above)
         return Posed(question, answer, "rational", (), facts.worked)
@@ -109,9 +117,11 @@ class Rates(Task):
     def solve(self, question: str) -> set[str]:
         """Walk from the unit that is given along all rates and conversions to the unit that is asked for."""
         query = re.search(r"how many (\w+)(?:[^.?]|\.\d)*", question, re.I)
-        given = re.search(r"([\d.]+) (\w+)", query[0]) or re.search(r"has ([\d.]+) (\w+)", question) if query else None
-        if query is None or given is None:
+        if query is None:
             raise ValueError(f"not a question of rates: {question!r}")
+        given = re.search(r"([\d.]+) (\w+)", query[0]) or re.match(r"([\d.]+) (\w+)", question)  # which may begin so
+        if given is None:
+            raise ValueError(f"a question of rates that gives nothing: {question!r}")
         things = {thing for _, _, thing, _ in MAKERS if re.search(rf"\b{thing}\b", query[0])}
         worth: dict[str, list[tuple[str, Fraction]]] = {}  # a unit → others, and how many of them it is worth
         pairs = [("1", large, str(factor), small) for large, (small, factor) in SMALLER.items()]
@@ -164,6 +174,8 @@ def _draw(rng: Rng, difficulty: int) -> Facts:
     if bare:
         unit = rng.pick((MAKERS[maker][3], MAKERS[maker][3], "hours", "minutes", "dollars"))
         ends = [("unit", unit), ("unit", SMALLER[unit][0])]
+        if unit != MAKERS[maker][3]:
+            maker = 0  # nobody's in particular: a question of time or money does not say whose
     forwards = rng.random() < 0.5
     rates: list[tuple[int, int, str, int, str]] = []
     steps: list[tuple[str, int]] = []

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
-from reasoning_arena.envs.vocabulary import PEOPLE, listed
+from reasoning_arena.envs.vocabulary import PEOPLE, capitalised, listed
 
 THINGS = ("ball", "key", "cup", "book", "lamp", "coin", "rope", "drum", "ring", "map", "hat", "kite", "bell", "box")
 PLACES = ("park", "barn", "garden", "office", "library", "museum", "attic", "garage", "tower", "school", "hotel")
@@ -28,8 +28,8 @@ TOLD = {
     "L": "the %s lies in the %s",
     "G": "%s gives the %s to %s",  # two people, their things to one another
     "M": "%s goes to the %s",  # everybody on a day
-    "D": "%s puts everything down there",  # everybody; two people where it is a P
-    "T": "whoever finds something there takes it",
+    "D": "%s everything down where they are",  # "everybody puts", or "Alice and Bob each put" where it is a P
+    "T": "whoever finds something where they are takes it",
     "S": "%s and %s swap what they have",  # overnight
 }
 WHO = -1  # what is asked instead of the place on a day
@@ -45,7 +45,7 @@ RULE = "Everybody takes along what they have."
 _QUERY = re.compile(r"(?:On (\w+) evening, )?(?:(who has)|where (?:is|was)) the (\w+)(?: on (\w+) evening)?", re.I)
 _EVENT = re.compile(
     r"\bOn (\w+day)|(\w+) has the (\w+)|\b[Tt]he (\w+) (?:to|lies in the) (\w+)|(\w+) goes to the (\w+)"
-    r"|(\w+) puts everything down|(hoever) finds|(\w+) and (\w+) swap"
+    r"|([Ee]verybody|\w+ and \w+)(?: each)? puts? everything down|(hoever) finds|(\w+) and (\w+) swap"
 )
 
 
@@ -102,6 +102,8 @@ class Story(Task):
         first, moves = rng.below(len(DAYS)), 0
         told: list[str] = []
         for kind, rows in facts.stages:
+            if kind == "D":  # in one clause, so that nobody reads one person's place into another's
+                rows = (("everybody puts" if len(rows) == 1 else f"{rows[0][0]} and {rows[1][0]} each put",),)
             clauses = [TOLD[kind] % row for row in rows]
             if phrasing >= 2:  # a stage in one sentence
                 clauses = [listed(clauses)]
@@ -110,16 +112,16 @@ class Story(Task):
                 moves += 1
             elif kind == "S":
                 clauses[0] = f"overnight {clauses[0]}"
-            told += [clause[0].upper() + clause[1:] for clause in clauses]
+            told += map(capitalised, clauses)
         thing, story = facts.asked, ". ".join(told) + "."
         when = "at the end" if facts.day in (WHO, moves - 1) else f"on {DAYS[(first + facts.day) % 7]} evening"
         who, verb = facts.day == WHO, "is" if when == "at the end" else "was"
         asks = f"who has the {thing}" if who else f"where {verb} the {thing}"
         question = (
-            f"{RULE} {story} {asks[0].upper()}{asks[1:]} {when}?",
+            f"{RULE} {story} {capitalised(asks)} {when}?",
             f"Find out from the following story: {asks} {when}? {RULE} {story}",
             f"Read this story. {RULE} {story} Now tell me: {asks} {when}?",
-            f"{story} {RULE} {when[0].upper()}{when[1:]}, {asks}?",
+            f"{story} {RULE} {capitalised(when)}, {asks}?",
         )[phrasing]
         steps, answer = _followed(facts)
         visits = next(rows for kind, rows in facts.stages if kind == "M")
@@ -145,7 +147,7 @@ class Story(Task):
             elif one or goer:
                 at[one or goer] = there or place
             elif dropper:
-                droppers = people if dropper.lower() == "everybody" else {dropper}
+                droppers = people if dropper.lower() == "everybody" else {*dropper.split(" and ")}
                 at |= {what: at[holder] for what, holder in at.items() if holder in droppers}
             elif finds:
                 here = {at[who]: who for who in people}
@@ -169,7 +171,7 @@ def _followed(facts: Facts) -> tuple[str, str]:
         key = facts.asked if kind in "HLG" else holder
         row = next((row for row in rows if key in row or row == ("everybody",)), None)
         if row is not None:
-            steps.append(TOLD[kind] % row)
+            steps.append(f"{holder} puts everything down there" if kind == "D" else TOLD[kind] % row)
             place = row[1] if kind in "LM" else place
             other = row[-1] if row[0] == holder else row[0]
             holder = {"H": row[0], "G": row[-1], "D": "", "S": other}.get(kind, holder)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
+from reasoning_arena.envs.vocabulary import capitalised
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 NEXT = str.maketrans(ALPHABET, ALPHABET[1:] + "a")
@@ -104,7 +105,7 @@ class Strings(Task):
         question = PHRASINGS[phrasing].format(
             word=facts.word,
             clauses="; then ".join(clauses),
-            sentences=" ".join([f"{clause[0].upper()}{clause[1:]}." for clause in clauses]),
+            sentences=" ".join([f"{capitalised(clause)}." for clause in clauses]),
         )
         labels = [STEPS[kind][1].format(old=old, new=new) for kind, old, new in facts.steps]
         worked = [f"{label}: {result}" for label, result in zip(labels, facts.results, strict=True)]

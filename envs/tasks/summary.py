@@ -19,7 +19,7 @@ from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.scoring import WORDS_PER_FACT
 from reasoning_arena.envs.task import Task
-from reasoning_arena.envs.vocabulary import PEOPLE, listed
+from reasoning_arena.envs.vocabulary import PEOPLE, capitalised, listed
 
 THINGS = (
     "ball", "lamp", "coin", "rope", "drum", "ring", "map", "hat", "kite", "mirror", "bell", "clock", "basket", "violin",
@@ -90,7 +90,7 @@ class Summary(Task):
                 for kind in range(2, len(deal))
             ]
             told = [_sentence(deal, verb, (0, 1)) for deal in deals]
-            told += [detail[0].upper() + detail[1:] for detail in rng.mixed(details)]
+            told += map(capitalised, rng.mixed(details))
             told += [f"Correction: {_detail(deals[i], kind, deals[i][kind], verb)}" for i, kind, _ in facts.mistakes]
         else:
             told = [_sentence(deal, verb, kinds) for deal in deals]

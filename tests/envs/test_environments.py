@@ -198,6 +198,24 @@ def test_some_lanes_can_be_reset_alone() -> None:
         vector.reset(seed=[1, 2])
 
 
+def test_lanes_that_are_not_reset_observe_what_they_did() -> None:
+    ours, theirs = (_vector(mode, 2, 2) for mode in ("own", "sync"))
+    for mask in ((True, False), (False, True), (False, False)):
+        for vector in (ours, theirs):
+            vector.reset(seed=0)
+        said = ours.step(("x", "x"))[0]
+        assert said == tuple(theirs.step(("x", "x"))[0])
+        options = {"reset_mask": np.array(mask)}
+        observations = ours.reset(options=options)[0]
+        assert [again == before for again, before in zip(observations, said, strict=True)] == [not m for m in mask]
+        if any(mask):  # Gymnasium's own takes no empty mask
+            assert observations == tuple(theirs.reset(options=options)[0])
+    vector = ReasoningArenaVectorEnv(2, render_mode="ansi", max_attempts=2)
+    assert vector.render() is None
+    vector.reset(seed=0)
+    assert vector.step(("x", "x"))[0] == vector.render()
+
+
 def test_an_unknown_reset_option_is_refused() -> None:
     for env, allowed in ((ReasoningArenaEnv(), "difficulty$"), (ReasoningArenaVectorEnv(2), "difficulty, reset_mask$")):
         with pytest.raises(ArenaError, match=f"'dificulty'; allowed are {allowed}"):
@@ -206,6 +224,18 @@ def test_an_unknown_reset_option_is_refused() -> None:
             env.reset(options=5)  # type: ignore[arg-type]
     with pytest.raises(ArenaError, match="curriculum decides"):
         Curriculum(gym.make("ReasoningArena-v0")).reset(options={"difficulty": 2})
+
+
+@pytest.mark.parametrize("vector", [False, True])
+def test_seeds_are_integers_of_any_kind(vector: bool) -> None:
+    env = ReasoningArenaVectorEnv(2) if vector else gym.make("ReasoningArena-v0")
+    asked = env.reset(seed=3)[0]
+    assert env.reset()[0] != asked
+    for seed in (np.int64(3), np.uint8(3)):
+        assert env.reset(seed=seed)[0] == asked  # type: ignore[arg-type]
+    for wrong in (True, np.True_, -1, 3.0, "3", np.array(3)):
+        with pytest.raises(ArenaError, match=r"seed .* integer of at least 0"):
+            env.reset(seed=wrong)  # type: ignore[arg-type]
 
 
 def test_seeds_of_lanes_may_be_an_array() -> None:

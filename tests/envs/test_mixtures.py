@@ -1,9 +1,11 @@
 """What is asked and how often: weights, difficulties by task, curricula, other people's data sets, exported splits."""
 
 import json
+import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -147,3 +149,24 @@ def test_a_split_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert export(["--tasks", "nope", "--out", str(tmp_path / "no.jsonl")]) == 2
     assert export(["--problems", "9", "--out", str(tmp_path / "missing" / "no.jsonl")]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["test.jsonl"]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_split_as_a_data_set_is_whole_or_not_there(
+    full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Dataset(list[dict[str, Any]]):  # what the export uses of the package datasets
+        def save_to_disk(self, path: Path) -> None:
+            path.mkdir()
+            (path / "data").write_text(str(len(self)))
+            if full:
+                raise OSError("no space left on device")
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(Dataset=SimpleNamespace(from_list=Dataset)))
+    assert export(["--problems", "9", "--out", str(tmp_path / "set")]) == (2 if full else 0)
+    if full:
+        assert capsys.readouterr().err == "error: no space left on device\n"
+        assert not list(tmp_path.iterdir())
+    else:
+        assert [path.name for path in tmp_path.iterdir()] == ["set"]
+        assert (tmp_path / "set" / "data").read_text() == "9"
