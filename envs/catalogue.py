@@ -1,10 +1,11 @@
 """The catalogue of tasks, CATALOGUE.md, made from their docstrings, their problems and the audit.
 
 python -m reasoning_arena.envs.catalogue --out envs/CATALOGUE.md
+python -m reasoning_arena.envs.catalogue --out envs/CATALOGUE.md --tasks math    # the others' sections stay
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import cleandoc
 from pathlib import Path
 
@@ -65,8 +66,13 @@ def section(name: str, problems: int) -> str:
     return "\n\n".join([f"## {name}", description(task), table(levels, counts), examples(task)])
 
 
-def catalogue(problems: int) -> str:
-    """The whole document, with an audit of so many problems a task and difficulty."""
+def catalogue(problems: int, kept: Mapping[str, str]) -> str:
+    """The whole document.
+
+    Args:
+        problems: audited for each task and difficulty.
+        kept: sections by their task's name that stay as they are.
+    """
     parts = [
         "# Catalogue of tasks",
         f"Made by `python -m reasoning_arena.envs.catalogue --problems {problems}`. *Proved*: the independent solver "
@@ -74,8 +80,14 @@ def catalogue(problems: int) -> str:
         "where the answers are no closed set. The last column is the highest of some 40 policies that do not reason, "
         "the answer to the most similar question seen before among them.",
     ]
-    parts += [section(name, problems) for name in REGISTRY]
+    parts += [kept[name] if name in kept else section(name, problems) for name in REGISTRY]
     return "\n\n".join(parts) + "\n"
+
+
+def sections(text: str) -> dict[str, str]:
+    """The sections of a catalogue by their task's name."""
+    parts = [f"## {part}".strip() for part in f"\n{text}".split("\n## ")[1:]]
+    return {part.partition("\n")[0].removeprefix("## "): part for part in parts}
 
 
 @command
@@ -84,13 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_of("catalogue", __doc__)
     parser.add_argument("--problems", type=int, default=1000, help="audited for each task and difficulty")
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
+    parser.add_argument("--tasks", nargs="+", help="make only their sections anew, and leave the others in the file")
     given = parser.parse_args(arguments)
     if given.problems < 1:
         raise ArenaError(f"--problems {given.problems} is not allowed; give at least 1")
     if not given.out.parent.is_dir():
         raise ArenaError(f"--out {given.out}: there is no folder {given.out.parent}")
+    kept = sections(given.out.read_text(encoding="utf-8")) if given.tasks and given.out.exists() else {}
+    for name in given.tasks or ():
+        kept.pop(get_task(name).name, None)
     with replacing(given.out) as part:
-        part.write_text(catalogue(given.problems), encoding="utf-8")
+        part.write_text(catalogue(given.problems, kept), encoding="utf-8")
     return 0
 
 
