@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 MAX_SYMBOLS = 24
 _MAX_TEXT = 200
-_SYMBOL = re.compile(r"\s*(?:(\d{1,6})(?!\d)|([xy])(?![A-WZa-wz])|([-+*()−·×]))", re.ASCII)
-_SPELLINGS = {"−": "-", "·": "*", "×": "*"}
+_SYMBOL = re.compile(r"\s*(?:(\d{1,6})(?!\d)|([xy])(?![A-WZa-wz])|([-+*()·⋅×]|\\(?:cdot|times)\b))", re.ASCII)
+_TIMES = {"·", "⋅", "×", "\\cdot", "\\times"}
 
 
 class NoExpression(ValueError):
@@ -35,7 +35,7 @@ def symbols(text: str) -> list[str]:
         if match is None or len(found) == MAX_SYMBOLS:
             raise NoExpression("an unknown symbol, or too many")
         symbol = match[0].strip()
-        found.append(_SPELLINGS.get(symbol, symbol))
+        found.append("*" if symbol in _TIMES else symbol)
         end = match.end()
     return found
 
