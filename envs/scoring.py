@@ -103,6 +103,7 @@ _YES_NO = re.compile(
 )
 _BREAKS = re.compile(r"[.,;!?\n]|(?<!not):|\b(?:so|thus|hence|therefore)\b")
 _NO = re.compile(r"\bno\b")
+_THOUGHT = "</think>"
 _TAG = re.compile(r"<(/?)([a-z]+)>")  # <answer>9</answer>, <b>9</b>
 _TAGGED = re.compile(r"\s*<answer>(.*)</answer>\s*", re.I | re.S)
 _NOTHING = re.compile(
@@ -116,6 +117,7 @@ _PRINTED = re.compile(r"\\(?:text\w*|math\w*|[()\[\]])")
 _CALCULATION = re.compile(
     r"((?:[-+*×÷/]|\b(?:plus|minus|times|by)\b)\s*\d[\d.,]*)\s*(?:\b(?:is|equals?|makes?|gives?)\b|->|→)"
 )
+_APART = re.compile(r"=\s*-\s+(?=\d)")  # 4 - 13 = - 9
 _RELATION = re.compile(r"(\b(?:after|before) \w+) is\b")
 _THE_ANSWER = re.compile(r"\bis (?:the|my) (?:final )?answer\b\W*\Z")
 _DIGIT = re.compile(r"\d")
@@ -143,6 +145,8 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
         return text
     if answer_type == "integer" and text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
         return str(int(text))
+    if _THOUGHT in text:  # what a model thought before it answered
+        text = text.rpartition(_THOUGHT)[2]
     if answer_type == "text":  # of which nothing is known: the whole of it, but for how it is introduced and spaced
         tagged = _TAGGED.fullmatch(text)
         return " ".join(_INTRODUCTION.sub("", tagged[1] if tagged else text, count=1).split()) or None
@@ -157,6 +161,7 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
         return _expression(text)
     if answer_type in ("integer", "rational"):
         text = _CALCULATION.sub(r"\1 =", text if _DIGIT.search(text) else in_digits(text))
+        text = _APART.sub("= -", text) if "- " in text else text
         text = improper(text) if answer_type == "rational" and "/" in text else text
     elif answer_type in ("choice", "name"):
         text = _RELATION.sub(r"\1 =", text)
@@ -336,6 +341,9 @@ def _calculated(text: str, final: list[Found]) -> bool:
 
 def _expression(text: str) -> str | None:
     """The expression that a text is, or ends in, behind the last mark."""
+    stated = _STATEMENTS.search(text)
+    reason = _REASON.search(text, stated.end()) if stated else None
+    text = text[: reason.start()] if reason else text
     marks = list(_EXPRESSION_MARKS.finditer(text))
     begin = marks[-1].end() if marks else 0
     answer = _symbols(text[begin:])

@@ -53,9 +53,13 @@ def test_what_commits_to_no_nine(text: str) -> None:
         ("minus 2", "-2"),
         ("-two", "-2"),
         ("- 2", "2"),
+        ("4 - 6 = - 2", "-2"),
+        ("Answer: 2", "2"),
+        ("<think>\n5 - 4, or 3?\n</think>\n\n2", "2"),
+        ("<think>2</think>", None),
     ],
 )
-def test_other_integers(text: str, value: str) -> None:
+def test_other_integers(text: str, value: str | None) -> None:
     assert extract(text, "integer") == value
 
 
@@ -432,6 +436,7 @@ PHRASED: list[tuple[str, str, tuple[str, ...], tuple[str, ...], str | None]] = [
     ("Nina bought a drum in Lima for -67 dollars", "summary", (), DEALS, None),
     ("Nina bought a drum in Lima for 68.5 dollars", "summary", (), DEALS, None),
     ("38 – x", "expression", (), (), "38 - x"), (r"\(38 - x\)", "expression", (), (), "38 - x"), ('"38 - x"', "expression", (), (), "38 - x"),
+    ("Answer: 2 * x because f(1) = 2", "expression", (), (), "2 * x"), ("Because f(1) = 2, the answer is 2 * x", "expression", (), (), "2 * x"),
     ("38 - x;", "expression", (), (), "38 - x"), ('{"answer": "38 - x"}', "expression", (), (), "38 - x"),
     ("38 - x is the answer", "expression", (), (), "38 - x"), ("The answer must be 38 - x.", "expression", (), (), "38 - x"),
     (r"\boxed{3 \cdot x}", "expression", (), (), "3 * x"), ("The answer is not 38 - x", "expression", (), (), None),
