@@ -168,7 +168,9 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
     marks = [] if answer_type == "summary" else [*_MARKS_OF.get(answer_type, _MARKS).finditer(text)]
     begin = max((mark.end() for mark in marks if mark.end() <= starts[-1]), default=0)
     first = bisect_right(starts, begin - 1)
-    counted = _without_reason(text, found[first:], answer_type)
+    counted = found[first:]
+    if len(counted) > 1:
+        counted = _without_reason(text, counted, answer_type)
     value = _together(counted, answer_type)
     if value is None:
         return None
@@ -185,10 +187,14 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
         return None
     if answer_type in ("integer", "rational"):
         hedged = _HEDGED.search(text, begin, end) or _BOUNDED.search(text, begin, last.start)
-        others = found[first - 1].end if first else 0  # "9 or = 8": an "or" between two conclusions, too
-        others = max((stop.end() for stop in _SENTENCE_ENDS.finditer(text, others, begin)), default=others)
-        if hedged or _OR.search(text, others, max(end, starts[-1])) or _calculated(text, counted):
+        if hedged or _calculated(text, counted):
             return None
+        # "9 or = 8": an "or" between two conclusions, too, if one sentence holds them.
+        others, until = found[first - 1].end if first else 0, max(end, starts[-1])
+        if _OR.search(text, others, until):
+            others = max((stop.end() for stop in _SENTENCE_ENDS.finditer(text, others, begin)), default=others)
+            if _OR.search(text, others, until):
+                return None
         if _OPERATION.search(text, begin, end) and _WITH_A_WORD.search(text, begin, end):
             return None
     if answer_type != "summary" and _contradicted(text, found, marks, answer_type, value):
@@ -280,11 +286,13 @@ def _without_reason(text: str, counted: list[Found], answer_type: str) -> list[F
 
 def _taken_back(text: str, clause: int, begin: int, first: int, end: int) -> bool:
     """Whether an answer is negated; the filter of a question that is repeated in front of it does not count."""
+    if not _TAKEN_BACK.search(text, clause, end):
+        return False
     subject = _SUBJECT.match(text, clause) if clause == begin else None
     head = text[clause:first].rstrip(" :") if subject else ""
     if head.endswith((" is", " are")):
         return any(_TAKEN_BACK.search(part) for part in (_FILTER.sub("", head), text[first:end]))
-    return _TAKEN_BACK.search(text, clause, end) is not None
+    return True
 
 
 def _no_list(text: str, counted: list[Found], end: int) -> bool:
