@@ -73,6 +73,7 @@ _HEDGED = re.compile(
 )
 _BOUNDED = re.compile(r"\b(?:between|over|under|above|below|near)\b")  # in front of a number
 _REASON = re.compile(r"\b(?:because|since)\b")
+_ALTERNATIVE = re.compile(r"\b(?:or|maybe|perhaps|possibly|otherwise)\b")
 # Behind an answer: what repeats the question, or gives a reason.
 _EXPLAINED = re.compile(rf"\b(?:that|who|which) are\b|\bare neither\b|\b(?:is|are) in\b|{_REASON.pattern}")
 # In front of an answer: "The number of bowls that are not tiny is".
@@ -269,7 +270,8 @@ def _together(final: list[Found], answer_type: str) -> str | None:
 def _without_reason(text: str, counted: list[Found], answer_type: str) -> list[Found]:
     """What counts without the values of a reason, up to the end of its sentence.
 
-    A second reason may be one for another answer, and so may an item that a reason adds: then the reason counts.
+    A second reason may be one for another answer, and so may one with an alternative: then the reason counts. An item
+    that it adds to a list, or a "no" to a "yes", leaves no answer.
     """
     reason = _REASON.search(text, counted[0].end, counted[-1].start)
     if reason is None:
@@ -277,9 +279,11 @@ def _without_reason(text: str, counted: list[Found], answer_type: str) -> list[F
     stop = _SENTENCE_ENDS.search(text, reason.end())
     end = stop.start() if stop else len(text)
     kept = [one for one in counted if not reason.start() < one.start < end]
-    if _REASON.search(text, reason.end(), end):
+    if _REASON.search(text, reason.end(), end) or _ALTERNATIVE.search(text, reason.end(), end):
         return counted
-    if answer_type in ("list", "set", "summary") and {one.value for one in counted} > {one.value for one in kept}:
+    if answer_type in ("list", "set", "summary", "yes_no") and {one.value for one in counted} > {
+        one.value for one in kept
+    }:
         return [one._replace(value=None) for one in counted]
     return kept
 
