@@ -73,6 +73,7 @@ _HEDGED = re.compile(
 )
 _BOUNDED = re.compile(r"\b(?:between|over|under|above|below|near)\b")  # in front of a number
 _REASON = re.compile(r"\b(?:because|since)\b")
+_ALTERNATIVE = re.compile(r"\b(?:or|maybe|perhaps|possibly|otherwise)\b")
 # Behind an answer: what repeats the question, or gives a reason.
 _EXPLAINED = re.compile(rf"\b(?:that|who|which) are\b|\bare neither\b|\b(?:is|are) in\b|{_REASON.pattern}")
 # In front of an answer: "The number of bowls that are not tiny is".
@@ -173,7 +174,9 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
     marks = [] if answer_type == "summary" else [*_MARKS_OF.get(answer_type, _MARKS).finditer(text)]
     begin = max((mark.end() for mark in marks if mark.end() <= starts[-1]), default=0)
     first = bisect_right(starts, begin - 1)
-    counted = _without_reason(text, found[first:], answer_type)
+    counted = found[first:]
+    if len(counted) > 1:
+        counted = _without_reason(text, counted, answer_type)
     value = _together(counted, answer_type)
     if value is None:
         return None
@@ -190,10 +193,14 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
         return None
     if answer_type in ("integer", "rational"):
         hedged = _HEDGED.search(text, begin, end) or _BOUNDED.search(text, begin, last.start)
-        others = found[first - 1].end if first else 0  # "9 or = 8": an "or" between two conclusions, too
-        others = max((stop.end() for stop in _SENTENCE_ENDS.finditer(text, others, begin)), default=others)
-        if hedged or _OR.search(text, others, max(end, starts[-1])) or _calculated(text, counted):
+        if hedged or _calculated(text, counted):
             return None
+        # "9 or = 8": an "or" between two conclusions, too, if one sentence holds them.
+        others, until = found[first - 1].end if first else 0, max(end, starts[-1])
+        if _OR.search(text, others, until):
+            others = max((stop.end() for stop in _SENTENCE_ENDS.finditer(text, others, begin)), default=others)
+            if _OR.search(text, others, until):
+                return None
         if _OPERATION.search(text, begin, end) and _WITH_A_WORD.search(text, begin, end):
             return None
     if answer_type != "summary" and _contradicted(text, found, marks, answer_type, value):
@@ -268,7 +275,8 @@ def _together(final: list[Found], answer_type: str) -> str | None:
 def _without_reason(text: str, counted: list[Found], answer_type: str) -> list[Found]:
     """What counts without the values of a reason, up to the end of its sentence.
 
-    A second reason may be one for another answer, and so may an item that a reason adds: then the reason counts.
+    A second reason may be one for another answer, and so may one with an alternative: then the reason counts. An item
+    that it adds to a list, or a "no" to a "yes", leaves no answer.
     """
     reason = _REASON.search(text, counted[0].end, counted[-1].start)
     if reason is None:
@@ -276,20 +284,24 @@ def _without_reason(text: str, counted: list[Found], answer_type: str) -> list[F
     stop = _SENTENCE_ENDS.search(text, reason.end())
     end = stop.start() if stop else len(text)
     kept = [one for one in counted if not reason.start() < one.start < end]
-    if _REASON.search(text, reason.end(), end):
+    if _REASON.search(text, reason.end(), end) or _ALTERNATIVE.search(text, reason.end(), end):
         return counted
-    if answer_type in ("list", "set", "summary") and {one.value for one in counted} > {one.value for one in kept}:
+    if answer_type in ("list", "set", "summary", "yes_no") and {one.value for one in counted} > {
+        one.value for one in kept
+    }:
         return [one._replace(value=None) for one in counted]
     return kept
 
 
 def _taken_back(text: str, clause: int, begin: int, first: int, end: int) -> bool:
     """Whether an answer is negated; the filter of a question that is repeated in front of it does not count."""
+    if not _TAKEN_BACK.search(text, clause, end):
+        return False
     subject = _SUBJECT.match(text, clause) if clause == begin else None
     head = text[clause:first].rstrip(" :") if subject else ""
     if head.endswith((" is", " are")):
         return any(_TAKEN_BACK.search(part) for part in (_FILTER.sub("", head), text[first:end]))
-    return _TAKEN_BACK.search(text, clause, end) is not None
+    return True
 
 
 def _no_list(text: str, counted: list[Found], end: int) -> bool:

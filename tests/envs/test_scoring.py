@@ -342,7 +342,8 @@ WAYS = ("east", "north", "northwest", "south", "west")
 CLAIMS = ("fails", "holds", "open")
 DEALS = ("45", "68", "Lima", "Nina", "Oslo", "Paul", "drum")
 PHRASED: list[tuple[str, str, tuple[str, ...], tuple[str, ...], str | None]] = [
-    ("_9_", "integer", (), (), "9"), ("twenty‑five", "integer", (), (), "25"), ("９", "integer", (), (), "9"), ("−9", "integer", (), (), "-9"),
+    ("9 because I am not sure, maybe 8", "integer", (), (), None), ("Bob because Alice is not, or Alice", "name", NAMES, (), None),
+    ("yes because no", "yes_no", ("no", "yes"), (), None), ("3, 5 since 7", "list", (), (), None), ("_9_", "integer", (), (), "9"), ("twenty‑five", "integer", (), (), "25"), ("９", "integer", (), (), "9"), ("−9", "integer", (), (), "-9"),
     ("it isn’t 9", "integer", (), (), None), ("1_000", "integer", (), (), None), ("9_9", "integer", (), (), None),
     ("9 apples", "integer", (), (), "9"), ("There are 8 red and 18 blue plates, so 26 are red or blue. Answer: 26", "integer", (), (), "26"),
     ("If he has 3 or more boxes he keeps one. Answer: 26", "integer", (), (), "26"), ("9 or = 8", "integer", (), (), None),
