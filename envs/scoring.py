@@ -353,8 +353,8 @@ def _calculated(text: str, final: list[Found]) -> bool:
 
 def _expression(text: str) -> str | None:
     """The expression that a text is, or ends in, behind the last mark."""
-    stated = _STATEMENTS.search(text)
-    reason = _REASON.search(text, stated.end()) if stated else None
+    statement = _STATEMENTS.search(text)
+    reason = _REASON.search(text, statement.end()) if statement else None
     text = text[: reason.start()] if reason else text
     marks = list(_EXPRESSION_MARKS.finditer(text))
     begin = marks[-1].end() if marks else 0

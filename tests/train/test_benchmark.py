@@ -14,13 +14,14 @@ from reasoning_arena.train.benchmark import __main__ as command
 from reasoning_arena.train.benchmark.__main__ import main
 from reasoning_arena.train.benchmark.arithmetic import Products, counted_flops
 from reasoning_arena.train.benchmark.contest import Measurement, asked, peak_memory, start
-from reasoning_arena.train.benchmark.contestants import CONTESTANTS, in_own_process
+from reasoning_arena.train.benchmark.contestants import CONTESTANTS
 from reasoning_arena.train.benchmark.grpo import paid
 from reasoning_arena.train.benchmark.ours import ours_batch, ours_reward, ours_sequential
 from reasoning_arena.train.benchmark.prompt_tuning import PromptTuning
 from reasoning_arena.train.benchmark.reference import ReferenceLoop
 from reasoning_arena.train.benchmark.settings import ALL, Settings
 from reasoning_arena.train.losses import per_token, weighted_completions
+from reasoning_arena.train.processes import in_own_process
 from torch.utils.flop_counter import FlopCounterMode
 
 TINY = ("--dtype", "float32", "--device", "cpu", "--size", "small", "--seconds", "0.05", "--batch-size", "4")

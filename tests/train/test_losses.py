@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from reasoning_arena.agents.language_model import Scored
-from reasoning_arena.train.estimators import ESTIMATORS, exact, gathered
+from reasoning_arena.train.estimators import ESTIMATORS, exact, merged
 from reasoning_arena.train.losses import per_token, weighted_completions
 from torch import Tensor
 
@@ -79,5 +79,5 @@ def test_exact_ascends_the_logarithm_of_the_probability_of_success(rewards: list
 def test_equal_answers_are_scored_once_for_all_that_they_carry() -> None:
     answers = [(5, 1), (7, 1), (5, 1), (5, 1), (9, 1)]
     weights = torch.tensor([1.0, -1.0, 0.5, 0.25, 2.0, 0.0])  # the last is of no answer
-    assert gathered(weights, answers).tolist() == [1.75, -1.0, 0.0, 0.0, 2.0, 0.0]
+    assert merged(weights, answers).tolist() == [1.75, -1.0, 0.0, 0.0, 2.0, 0.0]
     assert weights[2] == 0.5
