@@ -150,8 +150,7 @@ def test_foreseen_answers_equal_decoded_ones(lm: LoadedModel, limit: int, preamb
     assert [one.said for one in model.grow(begun, limit, STOPS)] == [first, then]
 
 
-@pytest.mark.parametrize("preamble", [0, 5])
-@pytest.mark.parametrize("leave", [1, 2, 3])
+@pytest.mark.parametrize(("leave", "preamble"), [(1, 0), (2, 5), (3, 0)])
 def test_answers_left_growing_go_on_as_if_they_had_not_stopped(lm: LoadedModel, leave: int, preamble: int) -> None:
     model, limit, never, front = LanguageModel(lm), 9, frozenset[int](), soft_prompt(lm, preamble).detach()
     softs = [Soft(front, soft_prompt(lm, 3).detach() * factor) for factor in (1, 1.5)]

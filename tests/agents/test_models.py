@@ -146,7 +146,7 @@ def test_concurrent_starts_build_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_encoder_knows_where_answers_end(lm: LoadedModel) -> None:
-    chat, plain = Encoder(lm), Encoder(lm, chat_template=False)
+    chat, plain = Encoder(lm, chat_template=True), Encoder(lm, chat_template=False)
     assert chat.chat_template
     assert not plain.chat_template
     assert chat.stop_id == lm.tokenizer.eos_token_id
@@ -165,7 +165,7 @@ def test_the_encoder_knows_where_answers_end(lm: LoadedModel) -> None:
 
 @pytest.mark.parametrize("text", ["", "\ud800", "\x00", "<|im_end|>", "x" * 10_000])
 def test_any_text_can_be_encoded(lm: LoadedModel, text: str) -> None:
-    encoder = Encoder(lm)
+    encoder = Encoder(lm, chat_template=True)
     assert encoder.prompt_ids(text)
     assert encoder.completion_ids(text)[-1] == encoder.stop_id
 

@@ -34,12 +34,12 @@ def config(folder: Path, **changes: object) -> Config:
 def test_streams_ask_different_questions_from_any_state(lm_folder: Path) -> None:
     one, other = (Phases(config(lm_folder, tasks=("math", "grid"))) for _ in range(2))
     begin = one.state
-    one.learn(["math"], 8, stream=0)
+    one.learn(["math"], 8, stretch=0)
     first = one.state
     one.state = begin
-    one.learn(["math"], 8, stream=1)
+    one.learn(["math"], 8, stretch=1)
     assert not torch.equal(first["weight"], one.state["weight"])  # other questions
-    other.learn(["math"], 8, stream=0)
+    other.learn(["math"], 8, stretch=0)
     assert torch.equal(first["weight"], other.state["weight"])
     assert set(one.accuracy()) == {"all", "math", "grid"}
 
