@@ -78,7 +78,9 @@ class FusedDecoder:
         rotation = self._rotation(embeds, positions)
         blocked = self._blocked(mask, length, cache, embeds.dtype)
         # For the gradient attention's weights are computed again: kept, they take gigabytes behind a long soft prompt.
-        attention = partial(checkpoint, attend, use_reentrant=False) if torch.is_grad_enabled() else attend
+        attention: Callable[..., Tensor] = attend
+        if torch.is_grad_enabled():
+            attention = partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
         x = embeds
         for layer, memory in zip(self.layers, cache.layers, strict=True):
             q, k, v = self._project(_normed(x, layer.norm), layer, rotation)

@@ -272,20 +272,25 @@ def _together(final: list[Found], answer_type: str) -> str | None:
     return values[0] if len(set(values)) == 1 else None
 
 
-def _without_reason(text: str, counted: list[Found], answer_type: str) -> list[Found]:
-    """What counts without the values of a reason, up to the end of its sentence.
+def _reason(text: str, begin: int, end: int) -> tuple[int, int]:
+    """From where to where a reason stands that begins there: to the end of its sentence; nowhere if there is none.
 
-    A second reason may be one for another answer, and so may one with an alternative: then the reason counts. An item
-    that it adds to a list, or a "no" to a "yes", leaves no answer.
+    A second reason may be one for another answer, and so may one with an alternative: these are no reasons.
     """
-    reason = _REASON.search(text, counted[0].end, counted[-1].start)
+    reason = _REASON.search(text, begin, end)
     if reason is None:
-        return counted
+        return end, end
     stop = _SENTENCE_ENDS.search(text, reason.end())
-    end = stop.start() if stop else len(text)
-    kept = [one for one in counted if not reason.start() < one.start < end]
-    if _REASON.search(text, reason.end(), end) or _ALTERNATIVE.search(text, reason.end(), end):
-        return counted
+    until = stop.start() if stop else len(text)
+    if _REASON.search(text, reason.end(), until) or _ALTERNATIVE.search(text, reason.end(), until):
+        return end, end
+    return reason.start(), until
+
+
+def _without_reason(text: str, counted: list[Found], answer_type: str) -> list[Found]:
+    """What counts without the values of a reason; an item that it adds to a list, or a "no" to a "yes", leaves none."""
+    begin, end = _reason(text, counted[0].end, counted[-1].start)
+    kept = [one for one in counted if not begin < one.start < end]
     if answer_type in ("list", "set", "summary", "yes_no") and {one.value for one in counted} > {
         one.value for one in kept
     }:
@@ -354,8 +359,9 @@ def _calculated(text: str, final: list[Found]) -> bool:
 def _expression(text: str) -> str | None:
     """The expression that a text is, or ends in, behind the last mark."""
     statement = _STATEMENTS.search(text)
-    reason = _REASON.search(text, statement.end()) if statement else None
-    text = text[: reason.start()] if reason else text
+    if statement:
+        reason, until = _reason(text, statement.end(), len(text))
+        text = text[:reason] + text[until:]
     marks = list(_EXPRESSION_MARKS.finditer(text))
     begin = marks[-1].end() if marks else 0
     answer = _symbols(text[begin:])

@@ -18,7 +18,7 @@ def exit_status(run: Callable[[], None]) -> int:
         run: the command; a KeyboardInterrupt with an argument names the run folder in which everything is saved.
     """
     which = distributed.process_name()
-    threading.excepthook = _unless_a_disk_fails
+    usual, threading.excepthook = threading.excepthook, _unless_a_disk_fails
     try:
         run()
     except (ArenaError, AgentError, TrainingError, OSError) as error:
@@ -34,6 +34,8 @@ def exit_status(run: Callable[[], None]) -> int:
         if not which:
             _say(f"interrupted; go on with --resume {stop.args[0]}" if stop.args else "interrupted")
         return 130
+    finally:
+        threading.excepthook = usual
     return 0
 
 

@@ -4,13 +4,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.config import Config, Resolved
+from reasoning_arena.train.curves import draw_curves
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluation
 from reasoning_arena.train.memory import peak_memory
@@ -49,18 +49,25 @@ def past_results(folder: Path) -> Json:
     path = folder / "results.json"
     past = read_json(path)
     number = int | float
-    rows: dict[str, dict[str, Any]] = {
-        "training": {"loss": number | None, "reward": number, "accuracy_before": number, "accuracy_after": number},
-        "evaluations": {"accuracy": number, "per_task": dict},
+    shares: dict[str, Any] = {"episode": int, "reward": number, "accuracy_before": number, "accuracy_after": number}
+    rows = {
+        "training": shares | {"loss": number | None},
+        "evaluations": {"episode": int, "accuracy": number, "per_task": dict},
     }
     for name, kinds in rows.items():
-        some, kinds = past.get(name), kinds | {"episode": int}
+        some = past.get(name)
         whole = isinstance(some, list) and all(isinstance(one, dict) and kinds.keys() <= one.keys() for one in some)
         if not whole or not all(isinstance(one[key], kind) for one in some or () for key, kind in kinds.items()):
             raise TrainingError(f"cannot read {path}: {name!r} is missing or damaged")
     if not past["evaluations"]:
         raise TrainingError(f"cannot read {path}: it lacks the first evaluation")
     return past
+
+
+def cut_back(past: Json, episode: int, seconds: float) -> Json:
+    """A run's results as they were after so many episodes, and that many seconds of training."""
+    rows = {name: [one for one in past[name] if one["episode"] <= episode] for name in ("training", "evaluations")}
+    return {**rows, "training_seconds": seconds}
 
 
 class Records:
@@ -70,23 +77,13 @@ class Records:
         folder: the run folder, which is made where there is none.
         config: of the run.
         policy: that learns.
-        past: the results of the run that is gone on with, or None.
-        episode: where it goes on.
-        seconds: of training that it has taken up to there.
+        past: the results of the run that is gone on with, up to where it goes on, or None.
 
     Raises:
         TrainingError: the folder cannot be made or written to.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        config: Resolved,
-        policy: SoftPromptPolicy,
-        past: Json | None = None,
-        episode: int = 0,
-        seconds: float = 0.0,
-    ) -> None:
+    def __init__(self, folder: Path, config: Resolved, policy: SoftPromptPolicy, past: Json | None = None) -> None:
         self.folder = folder
         self.config = config
         try:
@@ -94,11 +91,9 @@ class Records:
         except OSError as error:
             raise TrainingError(f"cannot make the run folder {folder}: {error}") from error
         self.parameters, self.device = policy.soft_prompt.size, policy.lm.device
-        behind = None if past is None else episode + 1  # events from there on were of what is done anew
-        past = past or {}
-        self.training: list[Json] = [one for one in past.get("training", []) if one["episode"] <= episode]
-        self.evaluations: list[Json] = [one for one in past.get("evaluations", []) if one["episode"] <= episode]
-        self.seconds = seconds
+        self._take_up(past)
+        # Events from there on were of what is done anew.
+        behind = None if past is None else self.training[-1]["episode"] + 1 if self.training else 1
         self._first: Evaluation | None = None
         write_json(folder / "config.json", config.to_json())
         self.writer = SummaryWriter(str(folder), purge_step=behind)
@@ -119,6 +114,12 @@ class Records:
         shown = {k: v if isinstance(v, (bool, int, float)) else str(v) for k, v in config.to_json().items()}
         for summary in hparams(shown, {"eval/accuracy": 0.0, "train/loss": 0.0}):
             self.writer._get_file_writer().add_summary(summary)
+
+    def _take_up(self, past: Json | None) -> None:
+        past = past or {"training": [], "evaluations": [], "training_seconds": 0.0}
+        self.training: list[Json] = past["training"]
+        self.evaluations: list[Json] = past["evaluations"]
+        self.seconds: float = past["training_seconds"]
 
     def add_rounds(self, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
         """Note the rounds after those noted so far; they took so many seconds."""
@@ -192,16 +193,8 @@ class Records:
 class NoRecords(Records):
     """What processes beside the first have in place of records: nothing is written."""
 
-    def __init__(
-        self,
-        folder: Path,
-        config: Resolved,
-        policy: SoftPromptPolicy,
-        past: Json | None = None,
-        episode: int = 0,
-        seconds: float = 0.0,
-    ) -> None:
-        self.training, self.evaluations, self.seconds = [], (past or {}).get("evaluations", []), 0.0
+    def __init__(self, folder: Path, config: Resolved, policy: SoftPromptPolicy, past: Json | None = None) -> None:
+        self._take_up(past)
 
     def add_rounds(self, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
         """Nothing."""
@@ -243,52 +236,6 @@ def read_json(path: Path) -> Json:
     if not isinstance(value, dict):
         raise TrainingError(f"cannot read {path}: it holds no JSON object")
     return value
-
-
-def draw_curves(results: Mapping[str, Any], path: Path) -> None:
-    """Draw held-out accuracy, accuracy before and after each update, and the training loss."""
-    import matplotlib  # takes a while, and the end of the run is soon enough
-
-    matplotlib.use("Agg", force=False)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 3.6))
-    figure.subplots_adjust(left=0.04, right=0.98, bottom=0.13, top=0.92, wspace=0.15)
-    held_out, online, loss = figure.subplots(1, 3)
-    evaluations, training = results["evaluations"], results["training"]
-    episodes = [one["episode"] for one in evaluations]
-    for task in evaluations[0]["per_task"]:
-        held_out.plot(episodes, [one["per_task"].get(task) for one in evaluations], lw=1, alpha=0.7, label=task)
-    held_out.plot(episodes, [one["accuracy"] for one in evaluations], "k-o", lw=2, ms=4, label="all")
-    held_out.set(
-        title=f"accuracy on {results['config']['eval_episodes']} held-out problems",
-        xlabel="episode",
-        ylim=(0, 1),
-    )
-    held_out.legend(fontsize=7)
-    if training:
-        x = [one["episode"] for one in training]
-        for key, label in (("accuracy_before", "before the update"), ("accuracy_after", "after it")):
-            online.plot(x, _smooth([one[key] for one in training]), label=label)
-        online.legend(fontsize=7)
-        known = [(one["episode"], one["loss"]) for one in training if one["loss"] is not None]
-        if known:
-            loss.plot([e for e, _ in known], [value for _, value in known], lw=0.5, alpha=0.4)
-            loss.plot([e for e, _ in known], _smooth([value for _, value in known]))
-    online.set(title="training questions (running mean)", xlabel="episode", ylim=(0, 1))
-    loss.set(title="training loss", xlabel="episode")
-    try:
-        with replacing(path) as part:
-            figure.savefig(part, format="png", dpi=110)
-    except OSError as error:
-        raise TrainingError(f"cannot write {path}: {error}") from error
-
-
-def _smooth(values: Sequence[float]) -> list[float]:
-    """A running mean over the last twentieth of the series."""
-    width = max(1, len(values) // 20)
-    sums = [0.0, *accumulate(values)]
-    return [(sums[i] - sums[max(0, i - width)]) / min(i, width) for i in range(1, len(sums))]
 
 
 def _samples(first: Evaluation, now: Evaluation) -> str:

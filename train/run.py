@@ -16,7 +16,7 @@ from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator, generalisation
 from reasoning_arena.train.learners import new_steering
 from reasoning_arena.train.optimizer import Optimizer, Update
-from reasoning_arena.train.records import Json, NoRecords, Records, new_run_folder, past_results, read_json
+from reasoning_arena.train.records import Json, NoRecords, Records, cut_back, new_run_folder, past_results, read_json
 from reasoning_arena.train.reward import RewardRound
 from reasoning_arena.train.rounds import Round, pooled
 from reasoning_arena.train.supervised import SupervisedRound
@@ -75,10 +75,12 @@ class Run:
         self.optimizer = Optimizer(self.policy, self.config.lr, self.rounds)
         self.learning = ROUNDS[self.config.loss](self.config, self.policy, self.optimizer)
         self.evaluator, self.elsewhere = Evaluator(self.config), generalisation(self.config)
-        self.episode, seconds = (0, 0.0) if checkpoint is None else self._go_on(checkpoint)
+        self.episode = 0
+        if past is not None and checkpoint is not None:
+            self.episode, seconds = self._go_on(checkpoint)
+            past = cut_back(past, self.episode, seconds)
         self.saved, self.over = self.episode, False
-        records = Records if first else NoRecords
-        self.records = records(self.folder, self.config, self.policy, past, self.episode, seconds)
+        self.records = (Records if first else NoRecords)(self.folder, self.config, self.policy, past)
 
     def play(self, stopping: Callable[[], bool], tell: Callable[[str], None] | None = None) -> Iterator[Progress]:
         """Play the rounds that are left, evaluating and saving where it is time to; the first is an evaluation alone.

@@ -54,8 +54,11 @@ def test_a_file_that_is_no_gguf(content: bytes, tmp_path: Path, monkeypatch: pyt
 def test_device_and_dtype_names() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_dtype("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
-    with pytest.raises(AgentError, match="cannot be used"):
-        choose_device("tpu9")
+    for name in ("tpu9", "meta"):
+        with pytest.raises(AgentError, match="cannot be used"):
+            choose_device(name)
+    with pytest.raises(AgentError, match="no such folder"):
+        load_model("")
     with pytest.raises(AgentError, match="bfloat16"):
         choose_dtype("float8", torch.device("cpu"))
 

@@ -438,6 +438,7 @@ PHRASED: list[tuple[str, str, tuple[str, ...], tuple[str, ...], str | None]] = [
     ("Nina bought a drum in Lima for 68.5 dollars", "summary", (), DEALS, None),
     ("38 – x", "expression", (), (), "38 - x"), (r"\(38 - x\)", "expression", (), (), "38 - x"), ('"38 - x"', "expression", (), (), "38 - x"),
     ("Answer: 2 * x because f(1) = 2", "expression", (), (), "2 * x"), ("Because f(1) = 2, the answer is 2 * x", "expression", (), (), "2 * x"),
+    ("Answer: 2 * x because f(1) = 2. Answer: 3 * x", "expression", (), (), None), ("Answer: 2 * x because it fits, or 3 * x", "expression", (), (), None),
     ("38 - x;", "expression", (), (), "38 - x"), ('{"answer": "38 - x"}', "expression", (), (), "38 - x"),
     ("38 - x is the answer", "expression", (), (), "38 - x"), ("The answer must be 38 - x.", "expression", (), (), "38 - x"),
     (r"\boxed{3 \cdot x}", "expression", (), (), "3 * x"), ("The answer is not 38 - x", "expression", (), (), None),

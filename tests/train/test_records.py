@@ -4,11 +4,15 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+import torch
+from reasoning_arena.train.command import exit_status
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -77,3 +81,39 @@ def test_every_round_is_recorded_under_its_episode(
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
     assert [event.step for event in events.Scalars("train/loss")] == list(range(4, 84, 4))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nMore."), "out of memory"),
+        (OSError(28, "No space left on device"), "No space left"),
+    ],
+)
+def test_a_machine_that_is_too_small_is_told_in_one_line(
+    error: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> None:
+        thread = threading.Thread(target=fail)
+        if isinstance(error, OSError):  # as TensorBoard's writer ends first
+            thread.start()
+            thread.join()
+        fail()
+
+    def fail() -> None:
+        raise error
+
+    before = threading.excepthook
+    assert exit_status(run) == 2
+    assert threading.excepthook is before
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_a_mistake_of_ours_is_not_hidden() -> None:
+    def run() -> None:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        exit_status(run)
