@@ -1,5 +1,6 @@
 """Loading models: what is cached, what is damaged, and what does not exist."""
 
+import struct
 import subprocess
 import sys
 import threading
@@ -42,7 +43,10 @@ def test_a_folder_without_a_model_says_what_would_do(tmp_path: Path) -> None:
         load_model(str(tmp_path))
 
 
-@pytest.mark.parametrize("content", [b"nonsense", b"GGUF", b"GGUF\x03\0\0\0\x01\0"])
+GREEDY = b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**63 - 1)  # a name longer than any file
+
+
+@pytest.mark.parametrize("content", [b"nonsense", b"GGUF", b"GGUF\x03\0\0\0\x01\0", GREEDY])
 def test_a_file_that_is_no_gguf(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REASONING_ARENA_CACHE", str(tmp_path / "cache"))
     (tmp_path / "x.gguf").write_bytes(content)
