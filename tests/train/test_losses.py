@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasoning_arena.agents.language_model import Scored
 from reasoning_arena.train.estimators import ESTIMATORS, exact, merged
-from reasoning_arena.train.losses import per_token, weighted_completions
+from reasoning_arena.train.losses import contrast, per_token, weighted_completions
 from torch import Tensor
 
 REWARDS = torch.tensor([[1.0, -1.0, -1.0, 1.0], [-1.0, -1.0, -1.0, -1.0], [1.0, 1.0, 1.0, 1.0]])
@@ -81,3 +81,14 @@ def test_equal_answers_are_scored_once_for_all_that_they_carry() -> None:
     weights = torch.tensor([1.0, -1.0, 0.5, 0.25, 2.0, 0.0])  # the last is of no answer
     assert merged(weights, answers).tolist() == [1.75, -1.0, 0.0, 0.0, 2.0, 0.0]
     assert weights[2] == 0.5
+
+
+def test_contrast_is_the_gradient_of_the_gold_share() -> None:
+    logprobs = torch.tensor([-2.0, -1.0, -3.0, -2.5, -0.5], dtype=torch.float64, requires_grad=True)
+    owners = torch.tensor([0, 1, 0, 1, 0])
+    share = logprobs[0] - logprobs[[0, 2, 4]].logsumexp(0) + logprobs[1] - logprobs[[1, 3]].logsumexp(0)
+    (want,) = torch.autograd.grad(share, logprobs)
+    assert torch.allclose(contrast(logprobs.detach(), owners), want)
+    scored = Scored([], logprobs[:, None], torch.ones(5, 1, dtype=torch.bool), torch.zeros(5, 1), [])
+    (got,) = torch.autograd.grad(weighted_completions(scored, contrast(logprobs.detach(), owners), 1), logprobs)
+    assert torch.allclose(got, -want)
