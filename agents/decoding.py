@@ -10,10 +10,8 @@ import torch
 from reasoning_arena.agents.backbone import Backbone
 from reasoning_arena.agents.kv_cache import Memory, SharedHeadCache
 from reasoning_arena.agents.layout import Ids, beside, left_padded
+from reasoning_arena.agents.steps import Steps
 from torch import Tensor
-
-# Rows that ended are decoded on with the others until only this share still grows.
-DROP_BELOW = 0.8
 
 
 class Said(NamedTuple):
@@ -30,9 +28,7 @@ class Said(NamedTuple):
 
 
 def decode(
-    backbone: Backbone,
-    cache: SharedHeadCache,
-    mask: Tensor,
+    steps: Steps,
     last: Tensor,
     budgets: Tensor,
     stops: Tensor,
@@ -43,9 +39,7 @@ def decode(
     """Go on from every row's last token until it stops or its budget is spent.
 
     Args:
-        backbone: the model.
-        cache: of what stands before the last tokens, with room for as many more as any budget.
-        mask: which of its columns may be attended to, ``[n, ·]``.
+        steps: of rows that remember what stands before their last tokens, with room for as many more as any budget.
         last: ``[n]``.
         budgets: how many tokens each row may grow by, ``[n]``.
         stops: tokens that end a row.
@@ -62,24 +56,24 @@ def decode(
     tokens = torch.full((len(last), longest), -1, device=last.device)
     growing = torch.ones_like(rows, dtype=torch.bool)  # those of them that still grow
     logprobs = torch.zeros(len(last), device=last.device)
+    samples = bool((temperature > 0).any())
     for t in range(longest + 1):
         growing &= ~torch.isin(last, stops) & (budgets > t)
         left = int(growing.sum())
-        if left <= max(leave, DROP_BELOW * len(rows)):  # to drop a row is to copy all the others
+        if left <= max(leave, steps.drop_below * len(rows)):
             keep = growing.nonzero().squeeze(1)
-            cache.batch_select_indices(keep)
-            kept = (one[keep] for one in (rows, last, temperature, mask, budgets, growing))
-            rows, last, temperature, mask, budgets, growing = kept
+            rows = rows[keep]
             if left <= leave:
+                memory = steps.memory(keep)
                 break
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
-        features = backbone.forward(backbone.embed(last[:, None]), mask, cache)
-        last, drawn = choose(backbone.logits(features[:, -1]), temperature * growing, generator)
-        tokens[rows[growing], t] = last[growing]
-        logprobs[rows[growing]] += drawn[growing]
+            steps.keep(keep)
+            last, temperature, budgets, growing = (one[keep] for one in (last, temperature, budgets, growing))
+        last, drawn = choose(steps(last), temperature * growing if samples else None, generator)
+        tokens[rows, t] = last.where(growing, -1)
+        logprobs[rows] += drawn * growing
     said = zip(tokens.tolist(), logprobs.tolist(), strict=True)
     grown = [Said(tuple(token for token in row if token >= 0), logprob) for row, logprob in said]
-    return grown, rows.tolist(), Memory(cache.head, cache.own, mask)
+    return grown, rows.tolist(), memory
 
 
 def decode_plainly(
@@ -121,12 +115,14 @@ def decode_plainly(
     return [Said(tuple(row[end:]), logprob) for row, end, logprob in zip(rows, ends, logprobs, strict=True)]
 
 
-def choose(logits: Tensor, temperature: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+def choose(logits: Tensor, temperature: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
     """The next token of every row, and the logarithm of the probability with which it was drawn, ``[n]`` each.
 
-    The most likely token where ``temperature`` is 0, else a sample at that temperature.
+    The most likely token where ``temperature`` is 0, or None, else a sample at that temperature.
     """
     chosen, drawn = logits.argmax(-1), torch.zeros(len(logits), device=logits.device)
+    if temperature is None:
+        return chosen, drawn
     warm = temperature.nonzero().squeeze(1)
     if len(warm):
         probabilities = torch.softmax(logits[warm] / temperature[warm, None], -1)

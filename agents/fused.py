@@ -11,7 +11,7 @@ values, G heads of queries to each, d the size of a head, D hidden size.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
@@ -22,6 +22,17 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
+
+
+class LayerMemory(Protocol):
+    """What one layer remembers."""
+
+    @property
+    def head(self) -> Pair | None:
+        """Keys and values that all rows share, ``[1, H, S, d]``."""
+
+    def extend(self, keys: Tensor, values: Tensor) -> Pair:
+        """Add columns to every row; returns all of the rows' own."""
 
 
 class FusedLayer:
@@ -74,15 +85,28 @@ class FusedDecoder:
                 in this order, ``[n, S + C + L]``; the shared ones always may.
             cache: what came before.
         """
+        blocked = self._blocked(mask, embeds.shape[1], cache, embeds.dtype)
+        return self.through(embeds, positions, blocked, cache.layers)
+
+    def through(
+        self, embeds: Tensor, positions: Tensor, blocked: Tensor | None, layers: Sequence[LayerMemory]
+    ) -> Tensor:
+        """The same with other memories.
+
+        Args:
+            embeds: ``[n, L, D]``.
+            positions: ``[n, L]``.
+            blocked: added to the scores of a row's own columns, ``[n, 1, G * L, C + L]`` or as it broadcasts, or None.
+            layers: each layer's memory.
+        """
         n, length, _ = embeds.shape
         rotation = self._rotation(embeds, positions)
-        blocked = self._blocked(mask, length, cache, embeds.dtype)
         # For the gradient attention's weights are computed again: kept, they take gigabytes behind a long soft prompt.
         attention: Callable[..., Tensor] = attend
         if torch.is_grad_enabled():
             attention = partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
         x = embeds
-        for layer, memory in zip(self.layers, cache.layers, strict=True):
+        for layer, memory in zip(self.layers, layers, strict=True):
             q, k, v = self._project(_normed(x, layer.norm), layer, rotation)
             own = memory.extend(k, v)
             mixed = attention(q, memory.head, own, blocked)  # (n, H, G * L, d)

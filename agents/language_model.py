@@ -23,16 +23,19 @@ from typing import NamedTuple
 import torch
 from reasoning_arena.agents.backbone import Backbone
 from reasoning_arena.agents.decoding import Said, choose, decode, decode_plainly
-from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, common_preamble, merged
+from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, common_preamble
 from reasoning_arena.agents.layout import Ids, buckets, right_padded
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.prefix import Prefixes, memory_of
 from reasoning_arena.agents.steering import Soft, as_soft
+from reasoning_arena.agents.steps import PlainSteps, RecordedSteps, Recorder, Steps
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
+# Answers that are best decoded together: more would take gigabytes of keys and values.
+DECODED_TOGETHER = {"cpu": 32, "cuda": 128}
 LOGIT_ROWS = 512  # logits computed at once, in rows of the vocabulary's size; with gradients, all of them are kept
 
 
@@ -83,6 +86,7 @@ class LanguageModel:
     Attributes:
         shares_prefix: whether keys and values of what rows have in common can be computed once.
         pass_overhead: what one more pass through the model costs, in tokens.
+        decoded_together: how many answers are best decoded together.
     """
 
     def __init__(self, lm: LoadedModel, *, frozen: bool = True) -> None:
@@ -90,7 +94,9 @@ class LanguageModel:
         self.backbone = Backbone(lm, frozen=frozen)
         self.shares_prefix = self.backbone.shares_prefix
         self.pass_overhead = BATCH_OVERHEAD.get(lm.device.type, 64)
+        self.decoded_together = DECODED_TOGETHER.get(lm.device.type, 32)
         self._prefixes = Prefixes(self.backbone, self.pass_overhead, keeps=frozen)
+        self._recorder = Recorder.of(self.backbone)
 
     def score(
         self,
@@ -182,8 +188,8 @@ class LanguageModel:
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         temperature = torch.zeros(len(order), device=self.lm.device)
         memories = [memory for one in begun for memory in one.memories]
-        cache, mask = merged(memories, int(budgets.max()))
-        more, left, memory = decode(self.backbone, cache, mask, last, budgets, stops, temperature, None, leave)
+        steps = self._steps(memories, int(budgets.max()))
+        more, left, memory = decode(steps, last, budgets, stops, temperature, None, leave)
         for (k, n), (tokens, _) in zip(order, more, strict=True):
             said[k][n] += tokens
         memory, grown = memory._replace(preamble=common_preamble(memories)), []
@@ -231,10 +237,16 @@ class LanguageModel:
         logits = self.backbone.logits(self.backbone.forward(embeds, mask, cache)[:, -1])
         first, drawn = choose(logits[owners], temperature, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
-        memory, mask = merged([memory_of(head, cache, mask).rows(owners)], max_new_tokens - 1)
-        rest, _, _ = decode(self.backbone, memory, mask, first, budgets, stops, temperature, generator)
+        steps = self._steps([memory_of(head, cache, mask).rows(owners)], max_new_tokens - 1)
+        rest, _, _ = decode(steps, first, budgets, stops, temperature, generator)
         begun = zip(first.tolist(), drawn.tolist(), rest, strict=True)
         return [Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun]
+
+    def _steps(self, memories: Sequence[Memory], longest: int) -> Steps:
+        """Decoding of rows that remember this, so many steps at the most."""
+        if self._recorder is None:
+            return PlainSteps(self.backbone, memories, longest)
+        return RecordedSteps(self._recorder, memories, longest)
 
     def _score_batches(
         self, soft: Soft, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None

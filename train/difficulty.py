@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY
 from reasoning_arena.train.errors import TrainingError
-from reasoning_arena.train.evaluate import BATCH, Exchange
+from reasoning_arena.train.evaluate import Exchange
 from reasoning_arena.train.phases import Phases
 from reasoning_arena.train.records import Json
 from reasoning_arena.train.studies import Study, command, markdown, mean_and_error, write
@@ -68,9 +68,9 @@ def run(study: Difficulty) -> tuple[Json, str]:
 @torch.no_grad()
 def improbability(one: Phases, exchanges: Sequence[Exchange]) -> float:
     """Mean of ``−log π(solution | question)`` in nats."""
-    total = 0.0
-    for begin in range(0, len(exchanges), BATCH):
-        some = exchanges[begin : begin + BATCH]
+    total, size = 0.0, one.policy.language_model.decoded_together
+    for begin in range(0, len(exchanges), size):
+        some = exchanges[begin : begin + size]
         solutions = [one.policy.encoder.completion_ids(exchange.solution) for exchange in some]
         scored = one.policy.score([exchange.question for exchange in some], solutions, tasks=[e.task for e in some])
         total -= float(scored.logprobs.sum())

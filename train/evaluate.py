@@ -14,7 +14,6 @@ from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
 
 EVAL_SEED = 20_260_101  # held-out problems are the same for every training seed
-BATCH = 32  # held-out problems answered together: more would take gigabytes of keys and values
 
 
 class Exchange(NamedTuple):
@@ -99,11 +98,12 @@ class Evaluator:
         questions, said = self._reset(), []
         tasks = self.tasks[distributed.share(len(questions))]
         mine = questions[distributed.share(len(questions))]
-        for begin in range(0, len(mine), BATCH):
+        size = policy.language_model.decoded_together
+        for begin in range(0, len(mine), size):
             if tell is not None:
                 tell(f"evaluating {begin}/{len(mine)}")
-            batch, before = mine[begin : begin + BATCH], self._said[begin : begin + BATCH]
-            of = tasks[begin : begin + BATCH]
+            batch, before = mine[begin : begin + size], self._said[begin : begin + size]
+            of = tasks[begin : begin + size]
             if before and policy.foresees:
                 tokens = [answer.tokens for answer in before]
                 begun = policy.begin(policy.score(batch, tokens, tasks=of, keep_contexts=True))

@@ -14,8 +14,9 @@ from reasoning_arena.train.optimizer import Optimizer, Update
 from reasoning_arena.train.rounds import Lanes, Rewards, RoundResult, new_stream, texts
 from reasoning_arena.train.stream import Lesson
 
-SETTLE_ROWS = 24  # answers that are decoded together; more would take gigabytes of keys and values
-LEAVE_ROWS = 8  # how many of these may go on with the next ones: a pass for a few takes as long as one for many
+# Of as many answers as are best decoded together: how many are waited for, and how many of these may be left to go on
+# with the next ones, since a pass for a few takes as long as one for many.
+SETTLE_SHARE, LEAVE_SHARE = 0.75, 0.25
 SETTLE_ROUNDS = 16  # after which results are told, however little there is to decode
 Completion = tuple[int, ...]
 
@@ -75,8 +76,9 @@ class SupervisedRound:
             self._score_again()
         begun = [one for _, both in self.waiting for one in both]
         late = everything or len(self.waiting) >= SETTLE_ROUNDS
-        if late or sum(len(one.growing) for one in begun) >= SETTLE_ROWS:
-            begun = self.policy.grow(begun, 0 if late else LEAVE_ROWS)
+        best = self.policy.language_model.decoded_together
+        if late or sum(len(one.growing) for one in begun) >= SETTLE_SHARE * best:
+            begun = self.policy.grow(begun, 0 if late else int(LEAVE_SHARE * best))
             self.waiting = [(played, begun[2 * k : 2 * k + 2]) for k, (played, _) in enumerate(self.waiting)]
         growing = (k for k, (_, both) in enumerate(self.waiting) if any(one.growing for one in both))
         done = min(distributed.gathered(next(growing, len(self.waiting))))  # all processes tell the same rounds

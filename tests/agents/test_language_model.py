@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reasoning_arena.agents import steps
 from reasoning_arena.agents.decoding import Said
 from reasoning_arena.agents.kv_cache import columns_of, merged
 from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel
@@ -20,10 +21,14 @@ COMPLETIONS = [[20, 21, 2], [22, 2], [23, 24, 25, 26, 2], [2]]
 STOPS = frozenset({2})
 
 
-@pytest.fixture(autouse=True, params=[0, 1000], ids=["shared", "apart"])
-def overhead(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is cheap enough to be computed once, and in batches of its own: everything, or nothing."""
-    monkeypatch.setitem(BATCH_OVERHEAD, "cpu", request.param)
+@pytest.fixture(autouse=True, params=["shared", "apart", "recorded"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cheap enough to be computed once, and in batches of its own: everything, or nothing; on a GPU's buffers."""
+    monkeypatch.setitem(BATCH_OVERHEAD, "cpu", 1000 if request.param == "apart" else 0)
+    if request.param == "recorded":
+        monkeypatch.setattr(steps, "RECORDED_ON", ("cpu",))
+        monkeypatch.setattr(steps, "ROWS", 1)  # all sizes are met
+        monkeypatch.setattr(steps, "COLUMNS", 4)
 
 
 def soft_prompt(lm: LoadedModel, *shape: int) -> Tensor:

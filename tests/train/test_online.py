@@ -75,9 +75,9 @@ def test_a_seed_gives_the_same_run_again(
     assert not torch.equal(soft_prompt(run), soft_prompt(tmp_path / "other"))
 
 
-@pytest.mark.parametrize(("rows", "left", "rounds"), [(24, 8, 16), (3, 2, 16), (24, 8, 2)])
+@pytest.mark.parametrize(("together", "rounds"), [(32, 16), (4, 16), (32, 2)])
 def test_foreseeing_answers_changes_nothing(
-    small: Callable[..., Config], lm_folder: Path, rows: int, left: int, rounds: int
+    small: Callable[..., Config], lm_folder: Path, together: int, rounds: int
 ) -> None:
     lm, config = load_model(str(lm_folder), "cpu", "float32"), small(lm_folder).resolved()
     outcomes = []
@@ -87,8 +87,8 @@ def test_foreseeing_answers_changes_nothing(
             patch.setattr(SoftPromptPolicy, "foresees", foresees)
             said: list[list[str]] = []
             patch.setattr(ReasoningArenaVectorEnv, "step", _noting(said, ReasoningArenaVectorEnv.step))
-            for name, value in (("SETTLE_ROWS", rows), ("LEAVE_ROWS", left), ("SETTLE_ROUNDS", rounds)):
-                patch.setattr(supervised, name, value)
+            patch.setattr(supervised, "SETTLE_ROUNDS", rounds)
+            policy.language_model.decoded_together = together
             learning = SupervisedRound(config, policy, Optimizer(policy, 0.2, 6))
             results = []
             for left_rounds in reversed(range(6)):

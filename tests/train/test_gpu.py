@@ -1,0 +1,136 @@
+"""On a GPU everything is computed as it is on a CPU, up to rounding. Skipped where there is no GPU."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from reasoning_arena.agents import steps
+from reasoning_arena.agents.language_model import LanguageModel
+from reasoning_arena.agents.models import LoadedModel, load_model
+from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.agents.soft_prompt import SoftPrompt, initial_soft_prompt
+from reasoning_arena.agents.steering import Soft
+from reasoning_arena.train.checkpoint import load_soft_prompt
+from reasoning_arena.train.config import Config
+from reasoning_arena.train.online import train
+from torch import Tensor
+
+if not torch.cuda.is_available():
+    pytest.skip("no GPU", allow_module_level=True)
+
+PROMPTS = [[5, 6, *range(7, 7 + length)] for length in (3, 1, 6, 2, 40, 17, 9, 130, 4, 11)]
+COMPLETIONS = [[20 + n, 21, 22, 2][-1 - n % 4 :] for n in range(len(PROMPTS))]
+
+
+@pytest.fixture(scope="module")
+def gpu(lm_folder: Path) -> LoadedModel:
+    return load_model(str(lm_folder), "cuda", "float32")
+
+
+def soft_prompt(lm: LoadedModel, length: int = 5) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return (torch.randn(length, lm.width, generator=generator) * 0.5).to(lm.device)
+
+
+def test_scores_and_gradients_equal_those_of_the_cpu(gpu: LoadedModel, lm: LoadedModel) -> None:
+    found = []
+    for one in (lm, gpu):
+        soft = soft_prompt(one).requires_grad_()
+        scored = LanguageModel(one).score(soft, PROMPTS, COMPLETIONS)
+        scored.logprobs.sum().backward()
+        assert soft.grad is not None
+        found.append((scored.logprobs.detach().cpu(), scored.greedy.cpu(), soft.grad.cpu()))
+    torch.testing.assert_close(found[1][0], found[0][0], atol=1e-4, rtol=1e-4)
+    assert torch.equal(found[1][1], found[0][1])
+    torch.testing.assert_close(found[1][2], found[0][2], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("preamble", [0, 6])
+@pytest.mark.parametrize("rows", [1, 3, len(PROMPTS)])
+def test_recorded_decoding_equals_that_of_the_cpu(gpu: LoadedModel, lm: LoadedModel, preamble: int, rows: int) -> None:
+    models = LanguageModel(lm), LanguageModel(gpu)
+    assert models[0]._recorder is None
+    assert models[1]._recorder is not None
+    for limit, stops in ((9, {2}), (30, set[int]()), (9, {2}), (12, set(range(0, 600, 3)))):
+        said = []
+        for model in models:
+            soft = Soft(soft_prompt(model.lm, preamble), soft_prompt(model.lm))
+            said.append(model.generate(soft, PROMPTS[:rows], limit, frozenset(stops)))
+        assert [one.tokens for one in said[0]] == [one.tokens for one in said[1]]
+
+
+def test_foreseen_answers_equal_decoded_ones(gpu: LoadedModel) -> None:
+    model, never, limit = LanguageModel(gpu), frozenset[int](), 20
+    softs = [Soft(soft_prompt(gpu, 0), soft_prompt(gpu) * factor) for factor in (1.0, 1.3)]
+    said = [[one.tokens for one in model.generate(soft, PROMPTS, limit, never)] for soft in softs]
+    scored = [model.score(soft, PROMPTS, COMPLETIONS, keep_contexts=True) for soft in softs]
+    begun = [model.begin(one, limit, never) for one in scored]
+    some = model.grow(begun[:1], limit, never, leave=3)
+    assert [one.said for one in model.grow([*some, begun[1]], limit, never)] == said
+
+
+def test_sampling_gives_the_same_with_and_without_recording(gpu: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for kinds in (("cuda",), ()):
+        monkeypatch.setattr(steps, "RECORDED_ON", kinds)
+        generator = torch.Generator("cuda").manual_seed(3)
+        temperatures = [(0.0, 1.0, 0.7)] * len(PROMPTS)
+        found.append(
+            LanguageModel(gpu).generate(
+                soft_prompt(gpu), PROMPTS, 12, frozenset({2}), temperatures=temperatures, generator=generator
+            )
+        )
+    assert [one.tokens for one in found[0]] == [one.tokens for one in found[1]]
+    assert [one.logprob for one in found[0]] == pytest.approx([one.logprob for one in found[1]], abs=1e-3)
+
+
+def test_few_recordings_are_kept_and_share_their_memory(gpu: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "RECORDINGS", 2)
+    model = LanguageModel(gpu)
+    expected = LanguageModel(gpu).generate(soft_prompt(gpu), PROMPTS, 9, frozenset({2}))
+    for rows in (1, 9, 1, 20, 3):
+        model.generate(soft_prompt(gpu), (PROMPTS * 2)[:rows], 9, frozenset({2}))
+    assert model._recorder is not None
+    assert len(model._recorder._recordings) <= 2
+    assert model.generate(soft_prompt(gpu), PROMPTS, 9, frozenset({2})) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("loss", ["supervised", "reward", "contrastive"])
+def test_a_run_learns(small: Callable[..., Config], lm_folder: Path, tmp_path: Path, loss: str, dtype: str) -> None:
+    config = small(lm_folder, loss=loss, device="cuda", dtype=dtype, run_dir=tmp_path / "run")
+    train(config)
+    checkpoints = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    first, last = (load_soft_prompt(one).weight for one in (checkpoints[0], checkpoints[-1]))
+    assert torch.isfinite(last).all()
+    assert not torch.equal(first, last)
+
+
+def test_peft_gives_the_same_greedy_answers(
+    small: Callable[..., Config], gpu: LoadedModel, lm_folder: Path, tmp_path: Path
+) -> None:
+    train(small(lm_folder, device="cuda", dtype="float32", run_dir=tmp_path / "run"))
+    checkpoint = max((tmp_path / "run" / "checkpoints").iterdir())
+    policy = SoftPromptPolicy(gpu, load_soft_prompt(checkpoint), max_new_tokens=8)
+    said = policy.act(["Who is it?", "What is 7 + 2?"])
+    other = load_model(str(lm_folder), "cuda", "float32")
+    model = PeftModel.from_pretrained(other.model, checkpoint)
+    for question, answer in zip(["Who is it?", "What is 7 + 2?"], said, strict=True):
+        ids = torch.tensor([policy.encoder.prompt_ids(question)], device="cuda")
+        out = model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False,
+            eos_token_id=sorted(policy.encoder.stop_ids), pad_token_id=0,
+        )  # fmt: skip
+        assert tuple(out[0, -len(answer.tokens) :].tolist()) == answer.tokens
+
+
+def test_a_soft_prompt_learns_in_bfloat16(lm_folder: Path) -> None:
+    lm = load_model(str(lm_folder), "cuda", "bfloat16")
+    policy = SoftPromptPolicy(lm, initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()))
+    assert isinstance(policy.soft_prompt, SoftPrompt)
+    assert policy.soft_prompt.weight.dtype == torch.float32
+    policy.score(["a", "b"], [[7, 2], [8, 2]]).logprobs.sum().backward()
+    assert policy.soft_prompt.weight.grad is not None
+    assert torch.isfinite(policy.soft_prompt.weight.grad).all()
