@@ -10,7 +10,7 @@ recording's, d the size of a head, V vocabulary.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from reasoning_arena.agents.backbone import Backbone
@@ -175,9 +175,8 @@ class Recorder:
 
     def __init__(self, backbone: Backbone, decoder: FusedDecoder) -> None:
         self.backbone, self.decoder = backbone, decoder
-        device = backbone.lm.device
-        self.pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
-        self._arena = torch.zeros(0, dtype=backbone.lm.dtype, device=device)
+        self.pool: Any = None  # where graphs put what they compute on the way
+        self._arena = torch.zeros(0, dtype=backbone.lm.dtype, device=backbone.lm.device)
         self._per_column: int = decoder.kv_heads * decoder.size  # numbers
         self._recordings: OrderedDict[tuple[int, int, int], Recording] = OrderedDict()
 
@@ -199,6 +198,8 @@ class Recorder:
         if size not in self._recordings:
             if len(self._recordings) == RECORDINGS:
                 self._recordings.popitem(last=False)
+            if not self._recordings and self._arena.is_cuda:  # a pool ends with the last graph that uses it
+                self.pool = torch.cuda.graph_pool_handle()
             self._recordings[size] = Recording(self, *size)
         self._recordings.move_to_end(size)
         return self._recordings[size]

@@ -102,7 +102,8 @@ class RewardRound:
         closed = [self.estimator.enumerates and 0 < len(allowed) <= size for allowed in candidates]
         again, again_tasks = ((), ()) if self.last is None else (self.last.questions, self.last.tasks)
         temperatures: list[Sequence[float]] = [(0.0,)] * len(again)
-        temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]
+        drawn = self._drawn()
+        temperatures += [(0.0,) if enumerated else (0.0, *drawn) for enumerated in closed]
         said = self.policy.act(
             [*again, *questions], [*again_tasks, *tasks], temperatures=temperatures, generator=self.generator
         )
@@ -119,6 +120,10 @@ class RewardRound:
                 entropy = -sum(sample.logprob for sample in samples) / size
                 groups.append(Group(texts(samples), [sample.tokens for sample in samples], False, entropy))
         return greedy, groups
+
+    def _drawn(self) -> list[float]:
+        """The temperatures at which a question's answers are sampled."""
+        return [self.config.temperature] * self.config.samples_per_question
 
     def _note_after(self, answers: Sequence[str]) -> None:
         """Complete the last round with the answers after its update."""
