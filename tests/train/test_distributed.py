@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from reasoning_arena.train import distributed
 from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import main, train
@@ -135,8 +136,12 @@ def test_an_interrupt_saves_everything_and_ends_both(lm_folder: Path, tmp_path: 
     assert json.loads((run / "results.json").read_text())["training"][-1]["episode"] == episode
 
 
-def test_a_batch_that_cannot_be_divided_is_refused(lm_folder: Path, tmp_path: Path) -> None:
-    for name, n in (("batch_size", 3), ("replay", 1)):
-        said = ended(torchrun(*flags(lm_folder, tmp_path / "run", **{name: n})), 1)
-        assert re.search(rf"^error: --{name.replace('_', '-')} {n} .* 2 processes", said, re.MULTILINE), said
+def test_a_batch_that_cannot_be_divided_is_refused(
+    lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = ended(torchrun(*flags(lm_folder, tmp_path / "run", batch_size=3)), 1)
+    assert re.search(r"^error: --batch-size 3 .* 2 processes", said, re.MULTILINE), said
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    assert main(flags(lm_folder, tmp_path / "run", replay=1)) == 2
+    assert re.search(r"^error: --replay 1 .* 2 processes", capsys.readouterr().err, re.MULTILINE)
     assert not (tmp_path / "run").exists()

@@ -17,14 +17,14 @@ pytestmark = [pytest.mark.embedded, pytest.mark.timeout(900)]
 
 def test_it_learns_and_peft_gives_the_same_greedy_answers(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    arguments = ["--episodes", "16", "--eval-interval", "16", "--eval-episodes", "10", "--dtype", "float32"]
+    arguments = ["--episodes", "16", "--eval-interval", "16", "--eval-episodes", "5", "--dtype", "float32"]
     assert main([*arguments, "--run-dir", str(run), "--quiet"]) == 0
     training = json.loads((run / "results.json").read_text())["training"]
     assert training[-1]["loss"] < training[0]["loss"]
     checkpoint = run / "checkpoints" / "episode-000016"
     lm = load_model(dtype="float32")
     policy = SoftPromptPolicy(lm, load_soft_prompt(checkpoint), max_new_tokens=12)
-    questions, _ = ReasoningArenaVectorEnv(6, split="test").reset(seed=0)
+    questions, _ = ReasoningArenaVectorEnv(4, split="test").reset(seed=0)
     answers = policy.act(questions)
     assert json.loads((checkpoint / "adapter_config.json").read_text())["base_model_name_or_path"] == lm.path
     stops = sorted(policy.encoder.stop_ids)
