@@ -19,10 +19,11 @@ LearnerName = Literal["soft-prompt", "per-task", "mixture", "lora", "hybrid"]
 TargetName = Literal["answer", "solution"]
 ADAPTED: tuple[LearnerName, ...] = "lora", "hybrid"  # learners that change the model itself
 ENDLESS = 10_000_000  # episodes of a run that ends by the clock
+STEP = 8  # questions, new and earlier ones, that a supervised step learns from where neither is asked for
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
     "supervised": {
-        "episodes": 960,
+        "episodes": 720,
         "batch_size": 4,
         "eval_interval": 240,
         "lr": 0.2,
@@ -62,7 +63,7 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (960 by default)."""
+    """Questions to learn from (720 by default; 960 from reward, and contrastive)."""
     minutes: float | None = None
     """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None
@@ -94,7 +95,8 @@ class Config:
     """Rank of the low-rank adapters."""
     lr: float | None = None
     """Learning rate of Adam, in units of the root mean square of the model's embeddings, or of 0.02 for low-rank
-    adapters (0.2, from reward 0.06, contrastive 0.1; less by the square root with a smaller batch than the default)."""
+    adapters (0.2, from reward 0.06, contrastive 0.1; less by the square root where a step has fewer questions than the
+    default batch)."""
     target: TargetName = "solution"
     """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE
@@ -103,8 +105,9 @@ class Config:
     """1 (easiest) to 5."""
     curriculum: bool = False
     """Begin at difficulty 1, and let each task become harder with success, up to --difficulty."""
-    replay: int = 0
-    """Earlier questions that each step goes over again: gold answers, or from reward the answers that earned some."""
+    replay: int | None = None
+    """Earlier questions that each step goes over again: gold answers, or from reward the answers that earned some
+    (supervised as many as make a step of up to eight: 7 beside 1, 6 beside 2, 4 beside 4; else none)."""
     replay_capacity: int = 1000
     """How many of those are kept of each task."""
     adaptive: bool = False
@@ -172,7 +175,7 @@ class Config:
                 raise TrainingError(f"--{name} {value} is not allowed; give a number above 0")
         for name in ("replay", "kl"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if value is not None and not (math.isfinite(value) and value >= 0):
                 raise TrainingError(f"--{name} {value} is not allowed; give 0 or more")
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"--seed {self.seed} is not allowed; give an integer from 0 to {2**32 - 1}")
@@ -202,8 +205,12 @@ class Config:
         missing = {name: value for name, value in DEFAULTS[self.loss].items() if getattr(self, name) is None}
         if self.init_from is not None:
             del missing["init_text"]
-        if "lr" in missing and self.batch_size is not None:  # fewer questions, a noisier gradient
-            missing["lr"] *= min(1.0, math.sqrt(self.batch_size / DEFAULTS[self.loss]["batch_size"]))
+        usual = DEFAULTS[self.loss]["batch_size"]
+        batch, replay = self.batch_size or usual, self.replay
+        if replay is None:  # a multiple of the batch, so that what divides the one divides the other
+            replay = missing["replay"] = max(0, STEP // batch - 1) * batch if self.loss == "supervised" else 0
+        if "lr" in missing:  # fewer questions, a noisier gradient
+            missing["lr"] *= min(1.0, math.sqrt((batch + replay) / usual))
         # A run may be gone on with from elsewhere.
         start = self.init_from and self.init_from.absolute()
         return Resolved(**vars(self) | missing | {"init_from": start, "model": absolute_name(self.model)})
@@ -243,6 +250,7 @@ class Resolved(Config):
     batch_size: int = 0
     eval_interval: int = 0
     lr: float = 0.0
+    replay: int = 0
     max_new_tokens: int = 0
 
 

@@ -75,7 +75,7 @@ def config_of(study: Continual, variant: str, tasks: tuple[str, ...]) -> Config:
     learner, _, rest = variant.partition(REPLAYED)
     if rest or learner not in get_args(LearnerName):
         raise TrainingError(f"variant {variant!r} is not known; give a learner, or one with {REPLAYED}")
-    return study.config(tasks=tasks, learner=learner, loss="supervised")
+    return study.config(tasks=tasks, learner=learner, loss="supervised", replay=0)
 
 
 def figures(phases: Sequence[str], curve: Sequence[dict[str, float]]) -> dict[str, Any]:

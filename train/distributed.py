@@ -4,7 +4,7 @@ torchrun --nproc-per-node 2 -m train.online --loss supervised
 
 A batch of ``--batch-size`` questions is divided evenly over the processes, gradients are averaged, and every process
 takes the same step: the soft prompt is the one that a single process would learn, but for what each process draws or
-remembers by itself (samples, replay, success by task). The first process writes and prints.
+remembers by itself (samples, success by task). The first process writes and prints.
 With one process, started without torchrun, nothing here does anything.
 """
 

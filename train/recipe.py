@@ -38,7 +38,7 @@ class Recipe(EquallyLong):
         "batch-size 2",
         "batch-size 8",
         "batch-size 16",
-        "replay 4",
+        "replay 0",
         "adaptive",
     )
     """Flags of train.online, each of which is one run: without the first two dashes."""

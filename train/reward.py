@@ -102,8 +102,7 @@ class RewardRound:
         closed = [self.estimator.enumerates and 0 < len(allowed) <= size for allowed in candidates]
         again, again_tasks = ((), ()) if self.last is None else (self.last.questions, self.last.tasks)
         temperatures: list[Sequence[float]] = [(0.0,)] * len(again)
-        drawn = self._drawn()
-        temperatures += [(0.0,) if enumerated else (0.0, *drawn) for enumerated in closed]
+        temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]
         said = self.policy.act(
             [*again, *questions], [*again_tasks, *tasks], temperatures=temperatures, generator=self.generator
         )
@@ -120,10 +119,6 @@ class RewardRound:
                 entropy = -sum(sample.logprob for sample in samples) / size
                 groups.append(Group(texts(samples), [sample.tokens for sample in samples], False, entropy))
         return greedy, groups
-
-    def _drawn(self) -> list[float]:
-        """The temperatures at which a question's answers are sampled."""
-        return [self.config.temperature] * self.config.samples_per_question
 
     def _note_after(self, answers: Sequence[str]) -> None:
         """Complete the last round with the answers after its update."""
@@ -145,6 +140,9 @@ class RewardRound:
             weights[k] = merged(weights[k], group.tokens)
         wanted = (weights != 0) | (~enumerated[:, None] & (pull > 0))
         chosen, again = wanted.nonzero().tolist(), self.stream.replay.draw()
+        self.stream.replay.add(
+            [Lesson(questions[k], tasks[k], groups[k].tokens[i]) for k, i in chosen if rewards[k, i] > 0]
+        )
         if not chosen and not again:
             return self.optimizer.step(None), {}
         asked = sorted({k for k, _ in chosen})
@@ -164,9 +162,6 @@ class RewardRound:
             apart = apart[~enumerated]
             weights[~enumerated] -= pull * rloo(apart)  # relative to the others, so that all of it is charged
             extra = {"train/kl": float(apart.mean())} if len(apart) else {}
-        self.stream.replay.add(
-            [Lesson(questions[k], tasks[k], groups[k].tokens[i]) for k, i in chosen if rewards[k, i] > 0]
-        )
         carried = torch.cat([weights[wanted], torch.full((len(again),), float(size))])
         carried *= self.stream.emphasis.factors(named)[owners]
         n = rewards.numel() + size * len(again)
@@ -178,10 +173,9 @@ class RewardRound:
             lanes.skip(rounds)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the sampling, and what the stream has come to."""
-        return {"generator": self.generator.get_state(), "stream": self.stream.state_dict()}
+        """The state of the sampling."""
+        return {"generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Sample on from a saved state."""
         self.generator.set_state(state["generator"].cpu())
-        self.stream.load_state_dict(state["stream"])

@@ -12,7 +12,7 @@ import numpy as np
 from reasoning_arena.agents.policy import Answer
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train import distributed
-from reasoning_arena.train.config import Config, Resolved
+from reasoning_arena.train.config import Resolved
 from reasoning_arena.train.evaluate import make_envs
 from reasoning_arena.train.optimizer import Update
 from reasoning_arena.train.stream import Emphasis, Progression, Replay, Stream
@@ -42,7 +42,7 @@ class Round(Protocol):
     """A way to learn from questions.
 
     Attributes:
-        stream: what the questions are like, and what is gone over again.
+        stream: what the questions are like, and what is gone over again; saved with the run, too.
     """
 
     stream: Stream
@@ -122,10 +122,9 @@ def pooled(results: Sequence[RoundResult]) -> list[RoundResult]:
     return whole
 
 
-def new_stream(config: Config) -> Stream:
-    """What a run's questions are like, and this process's share of what is gone over again."""
-    mine = distributed.share(config.replay)
-    replay = Replay(config.replay_capacity, mine.stop - mine.start, config.seed + (distributed.rank() << 32))
+def new_stream(config: Resolved) -> Stream:
+    """What a run's questions are like, and what is gone over again."""
+    replay = Replay(config.replay_capacity, config.replay, config.seed)
     progression = Progression(config.tasks, config.difficulty if config.curriculum else None)
     return Stream(replay, Emphasis(config.adaptive), progression)
 

@@ -138,6 +138,7 @@ class Run:
             "seconds": self.records.seconds,
             "optimizer": self.optimizer.state_dict(),
             "learning": distributed.gathered(self.learning.state_dict()),
+            "stream": distributed.gathered(self.learning.stream.state_dict()),
         }
         if distributed.is_first():
             folder = self.folder / "checkpoints" / f"episode-{self.episode:06d}"
@@ -150,9 +151,10 @@ class Run:
         try:
             self.policy.soft_prompt.load_state_dict(state["steering"])
             self.optimizer.load_state_dict(state["optimizer"])
-            processes = len(state["learning"])
-            if distributed.rank() < processes:  # else it is a process that the run did not have before
-                self.learning.load_state_dict(state["learning"][distributed.rank()])
+            processes, rank = len(state["learning"]), distributed.rank()
+            if rank < processes:  # else it is a process that the run did not have before
+                self.learning.load_state_dict(state["learning"][rank])
+            self.learning.stream.load_state_dict(state["stream"][rank if rank < processes else 0])
             done, seconds = int(state["rounds"]), float(state["seconds"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
@@ -163,9 +165,9 @@ class Run:
             raise TrainingError(
                 f"--episodes {self.rounds * self.batch} is less than the {done * self.batch} that are done; give more"
             )
-        if processes != distributed.size() and self.learning.stream.remembers:
+        if processes != distributed.size() and self.learning.stream.follows_success:
             raise TrainingError(
-                f"each of this run's {processes} processes remembers its own questions; go on with as many of them"
+                f"each of this run's {processes} processes remembers how its questions went; go on with as many of them"
             )
         self.learning.skip(done)
         return done * self.batch, seconds

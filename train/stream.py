@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 from reasoning_arena.envs.curriculum import Ladder
+from reasoning_arena.train import distributed
 
 T = TypeVar("T")
 Levels = dict[str, int] | None
@@ -25,32 +26,38 @@ class Lesson(NamedTuple):
 class Replay:
     """The last answers worth repeating, from which each step draws some, as many of one task as of another.
 
-    So a task at which answers are seldom worth repeating is gone over as often as any other.
+    So a task at which answers are seldom worth repeating is gone over as often as any other. All processes of a run
+    keep the same ones and draw the same, and each goes over its share of them.
 
     Args:
         capacity: how many are kept of each task.
-        share: how many a step draws.
+        number: how many a step draws.
         seed: of the draws.
     """
 
-    def __init__(self, capacity: int, share: int, seed: int) -> None:
-        self.capacity, self.share = capacity, share
+    def __init__(self, capacity: int, number: int, seed: int) -> None:
+        self.capacity, self.number = capacity, number
         self.kept: dict[str, deque[Lesson]] = {}
         self.generator = torch.Generator().manual_seed(seed)
 
     def draw(self) -> list[Lesson]:
-        """As many lessons as a step goes over again, each of a task drawn evenly; none where none are kept."""
+        """What this process goes over again in a step, each of a task drawn evenly; nothing where none are kept."""
         tasks = list(self.kept)
-        return [self._any(self.kept[self._any(tasks)]) for _ in range(self.share if tasks else 0)]
+        drawn = [self._any(self.kept[self._any(tasks)]) for _ in range(self.number if tasks else 0)]
+        return drawn[distributed.share(len(drawn))]
 
     def _any(self, things: Sequence[T]) -> T:
         return things[int(torch.randint(len(things), (1,), generator=self.generator))]
 
     def add(self, lessons: Sequence[Lesson]) -> None:
-        """Keep these; the oldest make room."""
-        if self.share:
-            for lesson in lessons:
-                self.kept.setdefault(lesson.task, deque(maxlen=self.capacity)).append(lesson)
+        """Keep these and what the other processes add, all of which have to; the oldest make room."""
+        if self.number:
+            for some in distributed.gathered(list(lessons)):
+                self._keep(some)
+
+    def _keep(self, lessons: Sequence[Lesson]) -> None:
+        for lesson in lessons:
+            self.kept.setdefault(lesson.task, deque(maxlen=self.capacity)).append(lesson)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
@@ -60,7 +67,7 @@ class Replay:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
         self.kept.clear()
-        self.add([Lesson(question, task, tuple(tokens)) for question, task, tokens in state["kept"]])
+        self._keep([Lesson(question, task, tuple(tokens)) for question, task, tokens in state["kept"]])
         self.generator.set_state(state["generator"])
 
 
@@ -154,11 +161,6 @@ class Stream:
     def follows_success(self) -> bool:
         """Whether what comes next depends on how the last questions went."""
         return self.emphasis.active or self.progression.ladder is not None
-
-    @property
-    def remembers(self) -> bool:
-        """Whether what comes next depends on any question before."""
-        return self.follows_success or self.replay.share > 0
 
     def note(self, tasks: Sequence[str], right: Sequence[bool]) -> None:
         """Learn how questions went, before anything was learnt from them."""

@@ -93,6 +93,7 @@ class SupervisedRound:
         """One step on these questions, and on earlier ones beside them; how the questions' targets were scored."""
         n, tasks, targets, wrong = len(questions), told["task"].tolist(), self._targets(told), self._wrong(told)
         again = self.stream.replay.draw()
+        self.stream.replay.add([Lesson(*lesson) for lesson in zip(questions, tasks, targets, strict=True)])
         # The questions' targets first, then what is gone over again, then wrong answers to the questions.
         completions = [*targets, *(one.completion for one in again), *(ids for some in wrong for ids in some)]
         owners = [*range(n + len(again)), *(k for k, some in enumerate(wrong) for _ in some)]
@@ -111,8 +112,6 @@ class SupervisedRound:
         factors = self.stream.emphasis.factors([*tasks, *(one.task for one in again)])
         weights *= factors[owners].to(weights)
         update = self.optimizer.step(weighted_completions(scored, weights, n + len(again)))
-        lessons = zip(questions, tasks, targets, strict=True)
-        self.stream.replay.add([Lesson(*lesson) for lesson in lessons])
         return Played(update, questions, tasks, targets), scored.first(n)
 
     def _wrong(self, told: Info) -> list[list[Completion]]:
@@ -153,9 +152,8 @@ class SupervisedRound:
                 lanes.skip(rounds)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the stream has come to; the questions follow from the seed and from that."""
-        return self.stream.state_dict()
+        """Nothing: the questions follow from the seed and from the stream."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
-        self.stream.load_state_dict(state)

@@ -242,6 +242,7 @@ def test_held_out_problems_are_different_and_always_the_same(small: Callable[...
 
 def test_a_smaller_batch_learns_more_slowly_by_default() -> None:
     assert Config().resolved().lr == 0.2
-    assert Config(batch_size=1).resolved().lr == pytest.approx(0.1)
+    assert Config(batch_size=1, replay=0).resolved().lr == pytest.approx(0.1)
+    assert Config(batch_size=1).resolved().lr == 0.2  # it goes over seven others
     assert Config(batch_size=16).resolved().lr == 0.2
     assert Config(batch_size=1, lr=0.3).resolved().lr == 0.3

@@ -126,7 +126,7 @@ def test_an_interrupt_at_the_very_end_is_none(
 def test_processes_that_remember_are_gone_on_with(
     small: Callable[..., Config], lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(small(lm_folder, replay=2, run_dir=tmp_path / "run"))
+    train(small(lm_folder, adaptive=True, run_dir=tmp_path / "run"))
     state = load_state(latest_checkpoint(tmp_path / "run"))
     monkeypatch.setattr("reasoning_arena.train.run.load_state", lambda _: state | {"learning": state["learning"] * 2})
     with pytest.raises(TrainingError, match="2 processes"):

@@ -7,7 +7,7 @@ from reasoning_arena.train.stream import Emphasis, Lesson, Progression, Replay
 
 
 def test_replay_keeps_the_last_and_draws_evenly_from_tasks() -> None:
-    replay = Replay(capacity=5, share=200, seed=0)
+    replay = Replay(capacity=5, number=200, seed=0)
     assert replay.draw() == []
     easy = [Lesson(f"question {i}", "math", (i, 2)) for i in range(8)]
     hard = Lesson("another", "sequence", (9, 2))
