@@ -9,7 +9,7 @@ recording's, d the size of a head, V vocabulary.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -102,26 +102,24 @@ class Recording:
     """A step for one size of batch.
 
     Args:
-        recorder: whose it is.
-        shared: S.
-        rows: N.
-        columns: W.
+        backbone: the model.
+        decoder: its layers.
+        head: buffers of all layers for the shared keys and values, ``[1, H, S, d]``.
+        own: those for the rows' own, ``[N, H, W, d]``.
+        pool: where a graph puts what it computes on the way.
     """
 
-    def __init__(self, recorder: "Recorder", shared: int, rows: int, columns: int) -> None:
-        self.recorder = recorder
-        device, dtype = recorder.backbone.lm.device, recorder.backbone.lm.dtype
-        self.head, self.own = recorder.buffers(shared, rows, columns)
+    def __init__(self, backbone: Backbone, decoder: FusedDecoder, head: KeysValues, own: KeysValues, pool: Any) -> None:
+        self.backbone, self.decoder, self.head, self.own = backbone, decoder, head, own
+        device, dtype, (rows, _, columns, _) = backbone.lm.device, backbone.lm.dtype, own[0][0].shape
         self.last = torch.zeros(rows, dtype=torch.long, device=device)
         self.positions = torch.zeros(rows, dtype=torch.long, device=device)
         self.column = torch.zeros(1, dtype=torch.long, device=device)
         self.blocked = torch.zeros(rows, 1, 1, columns, dtype=dtype, device=device)
         self.logits = torch.empty(0, device=device)
-        heads: list[Pair | None] = list(self.head) if shared else [None] * len(self.own)
-        self.layers = [RecordedLayer(*pairs, self.column) for pairs in zip(heads, self.own, strict=True)]
-        self.replay: Callable[[], None] = self._step
-        if device.type == "cuda":
-            self.replay = self._recorded()
+        heads: list[Pair | None] = list(head) if columns_of(head) else [None] * len(own)
+        self.layers = [RecordedLayer(*pairs, self.column) for pairs in zip(heads, own, strict=True)]
+        self.graph = self._recorded(pool) if device.type == "cuda" else None
 
     def begin(self, memory: Memory) -> None:
         """Take n rows in."""
@@ -140,29 +138,35 @@ class Recording:
         self.blocked.fill_(lowest)
         self.blocked[:n, 0, 0, :width] = torch.where(mask[:, shared:], 0.0, lowest).to(self.blocked.dtype)
 
+    def replay(self) -> None:
+        """Read every row's last token; ``logits`` are then of the next one."""
+        if self.graph is None:
+            self._step()
+        else:
+            self.graph.replay()
+
     @torch.no_grad()
     def _step(self) -> None:
-        backbone, decoder = self.recorder.backbone, self.recorder.decoder
         self.blocked.index_fill_(3, self.column, 0)
-        embeds = backbone.embed(self.last[:, None])
-        features = decoder.through(embeds, self.positions[:, None], self.blocked, self.layers)
-        self.logits = backbone.logits(features[:, -1])
+        embeds = self.backbone.embed(self.last[:, None])
+        features = self.decoder.through(embeds, self.positions[:, None], self.blocked, self.layers)
+        self.logits = self.backbone.logits(features[:, -1])
         self.positions += 1
         self.column += 1
 
-    def _recorded(self) -> Callable[[], None]:
+    def _recorded(self, pool: Any) -> torch.cuda.CUDAGraph:
         """The step as a graph."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(self.recorder.backbone.lm.device):
+        with torch.cuda.device(self.backbone.lm.device):
             aside = torch.cuda.Stream()
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):  # libraries prepare themselves at first use, which cannot be recorded
                 self._step()
                 self._step()
             torch.cuda.current_stream().wait_stream(aside)
-            with torch.cuda.graph(graph, pool=self.recorder.pool):
+            with torch.cuda.graph(graph, pool=pool):
                 self._step()
-        return graph.replay
+        return graph
 
 
 class Recorder:
@@ -175,7 +179,7 @@ class Recorder:
 
     def __init__(self, backbone: Backbone, decoder: FusedDecoder) -> None:
         self.backbone, self.decoder = backbone, decoder
-        self.pool: Any = None  # where graphs put what they compute on the way
+        self._pool: Any = None
         self._arena = torch.zeros(0, dtype=backbone.lm.dtype, device=backbone.lm.device)
         self._per_column: int = decoder.kv_heads * decoder.size  # numbers
         self._recordings: OrderedDict[tuple[int, int, int], Recording] = OrderedDict()
@@ -199,12 +203,12 @@ class Recorder:
             if len(self._recordings) == RECORDINGS:
                 self._recordings.popitem(last=False)
             if not self._recordings and self._arena.is_cuda:  # a pool ends with the last graph that uses it
-                self.pool = torch.cuda.graph_pool_handle()
-            self._recordings[size] = Recording(self, *size)
+                self._pool = torch.cuda.graph_pool_handle()
+            self._recordings[size] = Recording(self.backbone, self.decoder, *self._buffers(*size), self._pool)
         self._recordings.move_to_end(size)
         return self._recordings[size]
 
-    def buffers(self, shared: int, rows: int, columns: int) -> tuple[KeysValues, KeysValues]:
+    def _buffers(self, shared: int, rows: int, columns: int) -> tuple[KeysValues, KeysValues]:
         """Keys and values of all layers, the shared ones and the rows' own."""
         decoder, numbers = self.decoder, self._numbers(shared, rows, columns)
         ends = self._numbers(shared, 0, 0)

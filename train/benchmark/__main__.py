@@ -7,7 +7,7 @@ pip install 'reasoning-arena[benchmark]'    # for PEFT and TRL
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -26,11 +26,14 @@ from reasoning_arena.train.processes import in_own_process
 from reasoning_arena.train.records import write_json
 
 
-def benchmark(settings: ResolvedSettings) -> tuple[Results, TrainingStep | None]:
+def benchmark(
+    settings: ResolvedSettings, note: Callable[[Results, TrainingStep | None], None]
+) -> tuple[Results, TrainingStep | None]:
     """Measure everyone in turn, as often as is asked for.
 
     Args:
         settings: who, how long, and on what.
+        note: is told what is known after every measurement.
 
     Raises:
         AgentError, ArenaError, TrainingError: something that was asked for cannot be had.
@@ -47,15 +50,18 @@ def benchmark(settings: ResolvedSettings) -> tuple[Results, TrainingStep | None]
             try:
                 climbs = repeat == 0 and bool(settings.accuracy_seconds)
                 result.measurements.append(in_own_process(measure, name, settings, climbs))
+                print(f"  {result.measurements[-1].rate:.2f} {CONTESTANTS[name].unit}", file=sys.stderr)
             except (AgentError, ArenaError):
                 raise
             except Exception as error:  # a peer's own failure is a finding, not the end
                 reason = str(error).strip().splitlines()
                 result.problem = f"failed: {type(error).__name__}: {reason[0] if reason else 'no message'}"
+            note(results, None)
     step = None
     if "ours-batch" in results:
         print("the training step's arithmetic", file=sys.stderr)
         step = in_own_process(training_step, settings)
+        note(results, step)
     return results, step
 
 
@@ -80,10 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def run() -> None:
         settings = tyro.cli(Settings, prog="python -m train.benchmark", args=arguments).resolved()
         load_model(settings.model, "cpu", "float32")  # whatever has to be fetched is fetched before the stopwatch runs
-        results, step = benchmark(settings)
         where = machine(torch.device(settings.device))
-        if settings.json is not None:
-            write_json(settings.json, to_json(settings, where, results, step))
+
+        def note(results: Results, step: TrainingStep | None) -> None:
+            if settings.json is not None:
+                write_json(settings.json, to_json(settings, where, results, step))
+
+        results, step = benchmark(settings, note)
         print(table(settings, where, results, step))
 
     return exit_status(run)

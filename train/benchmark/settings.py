@@ -77,7 +77,7 @@ class Settings:
     seed: int = 0
     """Of the questions and of the sampling."""
     json: Path | None = None
-    """A file that gets all figures."""
+    """A file that gets all figures, as they are measured."""
 
     def check(self) -> None:
         """Refuse what is not allowed.
