@@ -60,7 +60,7 @@ def decode(
     for t in range(longest + 1):
         growing &= ~torch.isin(last, stops) & (budgets > t)
         left = int(growing.sum())
-        if left <= max(leave, steps.drop_below * len(rows)):
+        if left <= leave or steps.worth_dropping(left, len(rows)):
             keep = growing.nonzero().squeeze(1)
             rows = rows[keep]
             if left <= leave:

@@ -34,8 +34,10 @@ from torch.nn.functional import cross_entropy
 
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
-# Answers that are best decoded together: more would take gigabytes of keys and values.
+# Answers that are best decoded together: more would take gigabytes of keys and values. On a GPU there may be fewer, so
+# that those of ROOM columns take no more than an eighth of its memory.
 DECODED_TOGETHER = {"cpu": 32, "cuda": 128}
+ROOM = 512
 LOGIT_ROWS = 512  # logits computed at once, in rows of the vocabulary's size; with gradients, all of them are kept
 
 
@@ -95,6 +97,10 @@ class LanguageModel:
         self.shares_prefix = self.backbone.shares_prefix
         self.pass_overhead = BATCH_OVERHEAD.get(lm.device.type, 64)
         self.decoded_together = DECODED_TOGETHER.get(lm.device.type, 32)
+        if lm.device.type == "cuda":
+            answer = 2 * self.backbone.layers * lm.width * lm.dtype.itemsize * ROOM  # bytes at the most
+            memory = torch.cuda.get_device_properties(lm.device).total_memory
+            self.decoded_together = max(8, min(self.decoded_together, memory // 8 // max(1, answer)))
         self._prefixes = Prefixes(self.backbone, self.pass_overhead, keeps=frozen)
         self._recorder = Recorder.of(self.backbone)
 

@@ -8,7 +8,6 @@ Notation: n rows, N rows of a recording, H heads of keys and values, S shared co
 recording's, d the size of a head, V vocabulary.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -20,24 +19,20 @@ from torch import Tensor
 
 ROWS = 8  # in the smallest recording; larger ones have two, four … times as many
 COLUMNS = 128  # a recording's own columns are a multiple of this
-RECORDINGS = 32  # that are kept, those used last
+RECORDINGS = 32  # that are kept
 RECORDED_ON = ("cuda",)  # kinds of device
 # What rotates queries and keys in these ways is looked up anew as texts grow, which no recording can do.
 LOOKED_UP = "dynamic", "longrope"
 
 
 class Steps(Protocol):
-    """Decoding of n rows, a token at a time.
-
-    Attributes:
-        drop_below: rows that ended should be dropped once no more than this share of all grows; to drop one is to copy
-            all the others.
-    """
-
-    drop_below: float
+    """Decoding of n rows, a token at a time."""
 
     def __call__(self, last: Tensor) -> Tensor:
         """The logits, ``[n, V]`` in float32, behind every row's last token ``[n]``, which the rows then remember."""
+
+    def worth_dropping(self, left: int, rows: int) -> bool:
+        """Whether rows that ended should be dropped, all but ``left``; to drop one is to copy all the others."""
 
     def memory(self, rows: Tensor) -> Memory:
         """What some rows remember, when the others are no longer needed."""
@@ -55,8 +50,6 @@ class PlainSteps:
         longest: how many steps there will be at the most.
     """
 
-    drop_below = 0.8
-
     def __init__(self, backbone: Backbone, memories: Sequence[Memory], longest: int) -> None:
         self.backbone = backbone
         self.cache, self.mask = merged(memories, longest)
@@ -66,6 +59,10 @@ class PlainSteps:
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(last), 1)], 1)
         features = self.backbone.forward(self.backbone.embed(last[:, None]), self.mask, self.cache)
         return self.backbone.logits(features[:, -1])
+
+    def worth_dropping(self, left: int, rows: int) -> bool:
+        """As in ``Steps``."""
+        return left <= 0.8 * rows
 
     def memory(self, rows: Tensor) -> Memory:
         """As in ``Steps``."""
@@ -106,10 +103,19 @@ class Recording:
         decoder: its layers.
         head: buffers of all layers for the shared keys and values, ``[1, H, S, d]``.
         own: those for the rows' own, ``[N, H, W, d]``.
+        stream: that it is recorded on; None where it is not.
         pool: where a graph puts what it computes on the way.
     """
 
-    def __init__(self, backbone: Backbone, decoder: FusedDecoder, head: KeysValues, own: KeysValues, pool: Any) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        decoder: FusedDecoder,
+        head: KeysValues,
+        own: KeysValues,
+        stream: torch.cuda.Stream | None,
+        pool: Any,
+    ) -> None:
         self.backbone, self.decoder, self.head, self.own = backbone, decoder, head, own
         device, dtype, (rows, _, columns, _) = backbone.lm.device, backbone.lm.dtype, own[0][0].shape
         self.last = torch.zeros(rows, dtype=torch.long, device=device)
@@ -119,7 +125,7 @@ class Recording:
         self.logits = torch.empty(0, device=device)
         heads: list[Pair | None] = list(head) if columns_of(head) else [None] * len(own)
         self.layers = [RecordedLayer(*pairs, self.column) for pairs in zip(heads, own, strict=True)]
-        self.graph = self._recorded(pool) if device.type == "cuda" else None
+        self.graph = None if stream is None else self._recorded(stream, pool)
 
     def begin(self, memory: Memory) -> None:
         """Take n rows in."""
@@ -154,17 +160,16 @@ class Recording:
         self.positions += 1
         self.column += 1
 
-    def _recorded(self, pool: Any) -> torch.cuda.CUDAGraph:
+    def _recorded(self, stream: torch.cuda.Stream, pool: Any) -> torch.cuda.CUDAGraph:
         """The step as a graph."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self.backbone.lm.device):
-            aside = torch.cuda.Stream()
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):  # libraries prepare themselves at first use, which cannot be recorded
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):  # libraries prepare themselves at first use, which cannot be recorded
                 self._step()
                 self._step()
-            torch.cuda.current_stream().wait_stream(aside)
-            with torch.cuda.graph(graph, pool=pool):
+            torch.cuda.current_stream().wait_stream(stream)
+            with torch.cuda.graph(graph, pool=pool, stream=stream):
                 self._step()
         return graph
 
@@ -179,10 +184,13 @@ class Recorder:
 
     def __init__(self, backbone: Backbone, decoder: FusedDecoder) -> None:
         self.backbone, self.decoder = backbone, decoder
+        device = backbone.lm.device
+        # Its own: with a graph ends what cuBLAS keeps for the stream that it was recorded on, for other graphs, too.
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._pool: Any = None
         self._arena = torch.zeros(0, dtype=backbone.lm.dtype, device=backbone.lm.device)
         self._per_column: int = decoder.kv_heads * decoder.size  # numbers
-        self._recordings: OrderedDict[tuple[int, int, int], Recording] = OrderedDict()
+        self._recordings: dict[tuple[int, int, int], Recording] = {}
 
     @classmethod
     def of(cls, backbone: Backbone) -> "Recorder | None":
@@ -195,17 +203,17 @@ class Recorder:
     def recording(self, shared: int, rows: int, columns: int) -> Recording:
         """One that has so many shared columns, and at least so many rows and columns of their own."""
         size = shared, _power(rows), -(-columns // COLUMNS) * COLUMNS
-        if self._numbers(*size) > len(self._arena):
-            self._recordings.clear()  # what they were recorded on goes
+        grows = self._numbers(*size) > len(self._arena)
+        if grows or (size not in self._recordings and len(self._recordings) == RECORDINGS):
+            self._recordings.clear()  # all together: none may outlive another
+        if grows:
             self._arena = self._arena.new_zeros(0)
             self._arena = self._arena.new_zeros(self._numbers(*size))
         if size not in self._recordings:
-            if len(self._recordings) == RECORDINGS:
-                self._recordings.popitem(last=False)
-            if not self._recordings and self._arena.is_cuda:  # a pool ends with the last graph that uses it
+            if not self._recordings and self._stream is not None:  # a pool ends with the last graph that uses it
                 self._pool = torch.cuda.graph_pool_handle()
-            self._recordings[size] = Recording(self.backbone, self.decoder, *self._buffers(*size), self._pool)
-        self._recordings.move_to_end(size)
+            buffers = self._buffers(*size)
+            self._recordings[size] = Recording(self.backbone, self.decoder, *buffers, self._stream, self._pool)
         return self._recordings[size]
 
     def _buffers(self, shared: int, rows: int, columns: int) -> tuple[KeysValues, KeysValues]:
@@ -233,8 +241,6 @@ class RecordedSteps:
         longest: how many steps there will be at the most.
     """
 
-    drop_below = 0.5  # half as many rows are another recording's
-
     def __init__(self, recorder: Recorder, memories: Sequence[Memory], longest: int) -> None:
         self.recorder, self.left = recorder, longest
         cache, mask = merged(memories, 0)
@@ -253,6 +259,10 @@ class RecordedSteps:
         self.taken += 1
         return self.recording.logits[: len(last)]
 
+    def worth_dropping(self, left: int, rows: int) -> bool:
+        """As in ``Steps``."""
+        return _power(left) < len(self.recording.last)  # a smaller recording would do
+
     def memory(self, rows: Tensor) -> Memory:
         """As in ``Steps``."""
         mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), self.taken)], 1)[rows]
@@ -263,7 +273,9 @@ class RecordedSteps:
     def keep(self, rows: Tensor) -> None:
         """As in ``Steps``."""
         self.left -= self.taken
-        self._begin(self.memory(rows))
+        memory = self.memory(rows)
+        del self.recording  # none may outlive those that are recorded next
+        self._begin(memory)
 
 
 def _power(rows: int) -> int:

@@ -67,8 +67,8 @@ class Config:
     minutes: float | None = None
     """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None
-    """Questions to each gradient step (4, or 8 from reward); 1 is the strictly sequential learner. The processes that
-    torchrun starts divide them evenly."""
+    """Questions to each gradient step (4, or 8 from reward); 1 learns from every question before the next one.
+    The processes that torchrun starts divide them evenly."""
     eval_interval: int | None = None
     """Episodes from one evaluation to the next (240 by default)."""
     eval_episodes: int = 200

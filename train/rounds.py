@@ -57,7 +57,7 @@ class Round(Protocol):
         """Pass over the questions of so many rounds, as a resumed run does."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs beside the number of rounds."""
+        """What a resumed run needs beside the number of rounds and the stream."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""

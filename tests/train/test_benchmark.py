@@ -70,7 +70,7 @@ def test_everything_is_measured_and_compared(
 
 @pytest.mark.usefixtures("in_this_process")
 def test_who_cannot_be_measured_is_told(
-    lm_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: Any) -> Measurement:
         raise RuntimeError("it broke\nin two lines")
@@ -78,7 +78,11 @@ def test_who_cannot_be_measured_is_told(
     absent = CONTESTANTS["trl-float32"]._replace(needs=("no_such_package",))
     monkeypatch.setitem(CONTESTANTS, "trl-float32", absent)
     monkeypatch.setitem(CONTESTANTS, "trl-bfloat16", absent._replace(measure=broken, needs=()))
-    assert run(lm_folder, "--contestants", "trl-float32", "trl-bfloat16", "reference-float32", "--repeats", "2") == 0
+    file = tmp_path / "figures.json"
+    names = "reference-float32", "trl-bfloat16", "trl-float32"
+    assert run(lm_folder, "--contestants", *names, "--repeats", "2", "--json", str(file)) == 0
+    figures = json.loads(file.read_text())["contestants"]
+    assert [figures[name]["problem"] is None for name in names] == [True, False, False]
     out = capsys.readouterr().out
     assert "trl-float32           not installed: no_such_package" in out
     assert "trl-bfloat16          failed: RuntimeError: it broke\n" in out

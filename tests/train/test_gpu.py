@@ -87,14 +87,19 @@ def test_sampling_gives_the_same_with_and_without_recording(gpu: LoadedModel, mo
 
 
 def test_few_recordings_are_kept_and_share_their_memory(gpu: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "RECORDINGS", 2)
-    model = LanguageModel(gpu)
     expected = LanguageModel(gpu).generate(soft_prompt(gpu), PROMPTS, 9, frozenset({2}))
-    for rows in (1, 9, 1, 20, 3):
-        model.generate(soft_prompt(gpu), (PROMPTS * 2)[:rows], 9, frozenset({2}))
-    assert model._recorder is not None
-    assert len(model._recorder._recordings) <= 2
-    assert model.generate(soft_prompt(gpu), PROMPTS, 9, frozenset({2})) == expected
+    for name, value in (("RECORDINGS", 4), ("ROWS", 1), ("COLUMNS", 1)):
+        monkeypatch.setattr(steps, name, value)
+    models = LanguageModel(gpu), LanguageModel(gpu)
+    for turn in range(60):  # more recordings than a device has streams, of two policies in turn
+        model, rows = models[turn % 3 % 2], 1 + turn * 7 % 20
+        said = model.generate(soft_prompt(gpu), (PROMPTS * 2)[:rows], 1 + turn % 9, frozenset({2}))
+        assert len(said) == rows
+        assert model._recorder is not None
+        assert len(model._recorder._recordings) <= 4
+    for model in models:
+        said = model.generate(soft_prompt(gpu), PROMPTS, 9, frozenset({2}))
+        assert [one.tokens for one in said] == [one.tokens for one in expected]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

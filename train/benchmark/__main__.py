@@ -45,6 +45,7 @@ def benchmark(
                 continue
             if missing := CONTESTANTS[name].missing:
                 result.problem = f"not installed: {', '.join(missing)} (pip install 'reasoning-arena[benchmark]')"
+                note(results, None)
                 continue
             print(f"{name} ({repeat + 1} of {settings.repeats})", file=sys.stderr)
             try:
