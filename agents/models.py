@@ -71,9 +71,8 @@ def load_model(name: str = DEFAULT_MODEL, device: str = "auto", dtype: str = "au
     Raises:
         AgentError: there is no such model or device, or the model cannot be read.
     """
-    where = choose_device(device)
+    where, path = choose_device(device), _locate(name)
     kind = choose_dtype(dtype, where)
-    path = _locate(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=kind, device_map=SPREAD if device == SPREAD else None)
@@ -146,9 +145,11 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     kinds = torch.bfloat16, torch.float32
     best = dict.fromkeys(kinds, float("inf"))
-    for _ in range(PROBES):  # in turn, so that what else the machine does slows neither more than the other
+    for probe in range(PROBES):  # in turn, so that what else the machine does slows neither more than the other
         for kind in kinds:
             best[kind] = min(best[kind], _product_seconds(kind, device))
+        if probe and best[torch.bfloat16] > 4 * best[torch.float32]:  # emulated, where ten take seconds
+            break
     return torch.bfloat16 if best[torch.bfloat16] < 0.8 * best[torch.float32] else torch.float32
 
 

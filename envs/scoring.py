@@ -223,6 +223,6 @@ def _expression(text: str) -> str | None:
 def _symbols(text: str) -> str | None:
     """A text in the form of a canonical expression, or None where it is none."""
     try:
-        return " ".join(symbols(text.strip(" \t\r\n$`*.;\"'{}[]"))) or None
+        return " ".join(symbols(text.strip(" \t\r\n$`*.;\"'{}[]"))).strip("* ") or None
     except NoExpression:
         return None

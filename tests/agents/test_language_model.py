@@ -21,10 +21,10 @@ COMPLETIONS = [[20, 21, 2], [22, 2], [23, 24, 25, 26, 2], [2]]
 STOPS = frozenset({2})
 
 
-@pytest.fixture(autouse=True, params=["shared", "apart", "recorded"])
+@pytest.fixture(autouse=True, params=["plain", "recorded"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is cheap enough to be computed once, and in batches of its own: everything, or nothing; on a GPU's buffers."""
-    monkeypatch.setitem(BATCH_OVERHEAD, "cpu", 1000 if request.param == "apart" else 0)
+    """Everything computed once and decoded plainly; nothing computed once, and decoded on a GPU's buffers."""
+    monkeypatch.setitem(BATCH_OVERHEAD, "cpu", 0 if request.param == "plain" else 1000)
     if request.param == "recorded":
         monkeypatch.setattr(steps, "RECORDED_ON", ("cpu",))
         monkeypatch.setattr(steps, "ROWS", 1)  # all sizes are met

@@ -4,7 +4,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.problem import ANSWER_TYPES, Posed
@@ -257,6 +257,8 @@ def test_products_of_two_variables(text: str) -> None:
 
 
 @given(st.text(st.characters(), max_size=400), st.sampled_from(ANSWER_TYPES))
+@example("·", "expression")
+@example("so \\cdot 3", "expression")
 def test_any_text_is_read_without_error(text: str, kind: str) -> None:
     candidates, items = (NAMES, ()) if kind in ("name", "choice") else ((), NAMES if kind in ("set", "summary") else ())
     value = extract(text, kind, candidates, items)
