@@ -105,3 +105,8 @@ def lm_folder(lm: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Path
     lm.model.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with those that take minutes, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("embedded") is None)
