@@ -27,17 +27,14 @@ from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, co
 from reasoning_arena.agents.layout import Ids, buckets, right_padded
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.prefix import Prefixes, memory_of
+from reasoning_arena.agents.recorded import RecordedSteps, Recorder
 from reasoning_arena.agents.steering import Soft, as_soft
-from reasoning_arena.agents.steps import PlainSteps, RecordedSteps, Recorder, Steps
+from reasoning_arena.agents.steps import PlainSteps, Steps
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
-# Answers that are best decoded together: more would take gigabytes of keys and values. On a GPU there may be fewer, so
-# that those of ROOM columns take no more than an eighth of its memory.
-DECODED_TOGETHER = {"cpu": 32, "cuda": 128}
-ROOM = 512
 LOGIT_ROWS = 512  # logits computed at once, in rows of the vocabulary's size; with gradients, all of them are kept
 
 
@@ -88,7 +85,7 @@ class LanguageModel:
     Attributes:
         shares_prefix: whether keys and values of what rows have in common can be computed once.
         pass_overhead: what one more pass through the model costs, in tokens.
-        decoded_together: how many answers are best decoded together.
+        decoded_together: how many answers are best decoded together; more would take gigabytes of keys and values.
     """
 
     def __init__(self, lm: LoadedModel, *, frozen: bool = True) -> None:
@@ -96,11 +93,10 @@ class LanguageModel:
         self.backbone = Backbone(lm, frozen=frozen)
         self.shares_prefix = self.backbone.shares_prefix
         self.pass_overhead = BATCH_OVERHEAD.get(lm.device.type, 64)
-        self.decoded_together = DECODED_TOGETHER.get(lm.device.type, 32)
+        self.decoded_together = 32
         if lm.device.type == "cuda":
-            answer = 2 * self.backbone.layers * lm.width * lm.dtype.itemsize * ROOM  # bytes at the most
             memory = torch.cuda.get_device_properties(lm.device).total_memory
-            self.decoded_together = max(8, min(self.decoded_together, memory // 8 // max(1, answer)))
+            self.decoded_together = rows_that_fit(memory, 2 * self.backbone.layers * lm.width * lm.dtype.itemsize)
         self._prefixes = Prefixes(self.backbone, self.pass_overhead, keeps=frozen)
         self._recorder = Recorder.of(self.backbone)
 
@@ -289,3 +285,13 @@ class LanguageModel:
             mask, embeds, cache = self._prefixes.begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
             features = self.backbone.forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
             yield chosen, features, memory_of(head, cache, mask) if self.shares_prefix else None
+
+
+def rows_that_fit(memory: int, column: int) -> int:
+    """How many answers a GPU decodes together: 8 to 128, so that 512 tokens of each take an eighth of its memory.
+
+    Args:
+        memory: the GPU's, in bytes.
+        column: what a token's keys and values take at the most, in bytes.
+    """
+    return max(8, min(128, memory // (8 * 512 * max(1, column))))

@@ -154,7 +154,7 @@ class Run:
             processes, rank = len(state["learning"]), distributed.rank()
             if rank < processes:  # else it is a process that the run did not have before
                 self.learning.load_state_dict(state["learning"][rank])
-            self.learning.stream.load_state_dict(state["stream"][rank if rank < processes else 0])
+            self.learning.stream.load_state_dict(state["stream"][rank % processes])
             done, seconds = int(state["rounds"]), float(state["seconds"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

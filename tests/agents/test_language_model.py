@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reasoning_arena.agents import steps
+from reasoning_arena.agents import recorded
 from reasoning_arena.agents.decoding import Said
 from reasoning_arena.agents.kv_cache import columns_of, merged
-from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel
+from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel, rows_that_fit
 from reasoning_arena.agents.layout import buckets, common_start
 from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.steering import Soft
@@ -26,9 +26,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     """Everything computed once and decoded plainly; nothing computed once, and decoded on a GPU's buffers."""
     monkeypatch.setitem(BATCH_OVERHEAD, "cpu", 0 if request.param == "plain" else 1000)
     if request.param == "recorded":
-        monkeypatch.setattr(steps, "RECORDED_ON", ("cpu",))
-        monkeypatch.setattr(steps, "ROWS", 1)  # all sizes are met
-        monkeypatch.setattr(steps, "COLUMNS", 4)
+        monkeypatch.setattr(recorded, "RECORDED_ON", ("cpu",))
+        monkeypatch.setattr(recorded, "ROWS", 1)  # all sizes are met
+        monkeypatch.setattr(recorded, "COLUMNS", 4)
 
 
 def soft_prompt(lm: LoadedModel, *shape: int) -> Tensor:
@@ -228,6 +228,14 @@ def test_buckets_hold_every_row_once(lengths: list[int], overhead: int) -> None:
     assert sorted(n for batch in batches for n in batch) == list(range(len(lengths)))
     cost = sum(len(batch) * max(lengths[n] for n in batch) + overhead for batch in batches)
     assert cost <= len(lengths) * max(lengths) + overhead
+
+
+def test_a_small_gpu_decodes_fewer_answers_together() -> None:
+    small, large = 2 * 30 * 576 * 2, 2 * 32 * 4096 * 2  # SmolLM2-135M's and a 7B model's bytes a token, in bfloat16
+    assert rows_that_fit(80 * 10**9, small) == 128
+    assert 32 <= rows_that_fit(16 * 10**9, small) < 128
+    assert rows_that_fit(16 * 10**9, large) == 8
+    assert 8 < rows_that_fit(40 * 10**9, large) < 32
 
 
 def test_common_start() -> None:

@@ -25,6 +25,7 @@ SETTINGS: dict[str, Any] = {
     "soft_tokens": 4,
     "max_new_tokens": 6,
     "samples_per_question": 3,
+    "replay": 2,
     "dtype": "float32",
     "device": "cpu",
     "tasks": ("comparison",),  # three answers allowed, which "exact" has paid: nothing is sampled

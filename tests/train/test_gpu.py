@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from reasoning_arena.agents import steps
+from reasoning_arena.agents import recorded
 from reasoning_arena.agents.language_model import LanguageModel
 from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
@@ -74,7 +74,7 @@ def test_foreseen_answers_equal_decoded_ones(gpu: LoadedModel) -> None:
 def test_sampling_gives_the_same_with_and_without_recording(gpu: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for kinds in (("cuda",), ()):
-        monkeypatch.setattr(steps, "RECORDED_ON", kinds)
+        monkeypatch.setattr(recorded, "RECORDED_ON", kinds)
         generator = torch.Generator("cuda").manual_seed(3)
         temperatures = [(0.0, 1.0, 0.7)] * len(PROMPTS)
         found.append(
@@ -89,7 +89,7 @@ def test_sampling_gives_the_same_with_and_without_recording(gpu: LoadedModel, mo
 def test_few_recordings_are_kept_and_share_their_memory(gpu: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = LanguageModel(gpu).generate(soft_prompt(gpu), PROMPTS, 9, frozenset({2}))
     for name, value in (("RECORDINGS", 4), ("ROWS", 1), ("COLUMNS", 1)):
-        monkeypatch.setattr(steps, name, value)
+        monkeypatch.setattr(recorded, name, value)
     models = LanguageModel(gpu), LanguageModel(gpu)
     for turn in range(60):  # more recordings than a device has streams, of two policies in turn
         model, rows = models[turn % 3 % 2], 1 + turn * 7 % 20

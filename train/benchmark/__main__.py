@@ -20,7 +20,7 @@ from reasoning_arena.envs import ArenaError
 from reasoning_arena.train.benchmark.arithmetic import TrainingStep, training_step
 from reasoning_arena.train.benchmark.contestants import CONTESTANTS, measure
 from reasoning_arena.train.benchmark.report import Result, Results, table, to_json
-from reasoning_arena.train.benchmark.settings import ResolvedSettings, Settings
+from reasoning_arena.train.benchmark.settings import ContestantName, ResolvedSettings, Settings
 from reasoning_arena.train.command import exit_status
 from reasoning_arena.train.processes import in_own_process
 from reasoning_arena.train.records import write_json
@@ -41,29 +41,32 @@ def benchmark(
     results: Results = {name: Result() for name in settings.contestants}
     for repeat in range(settings.repeats):
         for name, result in results.items():
-            if result.problem is not None:
-                continue
-            if missing := CONTESTANTS[name].missing:
-                result.problem = f"not installed: {', '.join(missing)} (pip install 'reasoning-arena[benchmark]')"
+            if result.problem is None:
+                _measure_again(name, result, settings, repeat)
                 note(results, None)
-                continue
-            print(f"{name} ({repeat + 1} of {settings.repeats})", file=sys.stderr)
-            try:
-                climbs = repeat == 0 and bool(settings.accuracy_seconds)
-                result.measurements.append(in_own_process(measure, name, settings, climbs))
-                print(f"  {result.measurements[-1].rate:.2f} {CONTESTANTS[name].unit}", file=sys.stderr)
-            except (AgentError, ArenaError):
-                raise
-            except Exception as error:  # a peer's own failure is a finding, not the end
-                reason = str(error).strip().splitlines()
-                result.problem = f"failed: {type(error).__name__}: {reason[0] if reason else 'no message'}"
-            note(results, None)
     step = None
     if "ours-batch" in results:
         print("the training step's arithmetic", file=sys.stderr)
         step = in_own_process(training_step, settings)
         note(results, step)
     return results, step
+
+
+def _measure_again(name: ContestantName, result: Result, settings: ResolvedSettings, repeat: int) -> None:
+    """Add one more measurement of a contestant to its result, or why there is none."""
+    if missing := CONTESTANTS[name].missing:
+        result.problem = f"not installed: {', '.join(missing)} (pip install 'reasoning-arena[benchmark]')"
+        return
+    print(f"{name} ({repeat + 1} of {settings.repeats})", file=sys.stderr)
+    try:
+        climbs = repeat == 0 and bool(settings.accuracy_seconds)
+        result.measurements.append(in_own_process(measure, name, settings, climbs))
+        print(f"  {result.measurements[-1].rate:.2f} {CONTESTANTS[name].unit}", file=sys.stderr)
+    except (AgentError, ArenaError):
+        raise
+    except Exception as error:  # a peer's own failure is a finding, not the end
+        reason = str(error).strip().splitlines()
+        result.problem = f"failed: {type(error).__name__}: {reason[0] if reason else 'no message'}"
 
 
 def machine(device: torch.device) -> dict[str, Any]:
