@@ -112,8 +112,7 @@ class FusedDecoder:
             mixed = attention(q, memory.head, own, blocked)  # (n, H, G * L, d)
             mixed = mixed.view(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
             x = x + layer.out(mixed)
-            gate, up = layer.gate_up(_normed(x, layer.mlp_norm)).chunk(2, -1)
-            x = x + layer.down(silu(gate) * up)
+            x = x + layer.down(_gated(layer.gate_up(_normed(x, layer.mlp_norm))))
         return _normed(x, self.norm)
 
     def _product(self, *linears: nn.Linear) -> Product:
@@ -183,6 +182,28 @@ def attend(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) -> T
     shared_weights = weights[..., :shared].transpose(0, 1).reshape(heads, n * queries, shared)
     from_head = torch.bmm(shared_weights, head[1][0]).view(heads, n, queries, size).transpose(0, 1)
     return weights[..., shared:] @ own[1] + from_head
+
+
+class _Gated(torch.autograd.Function):
+    """``silu(gate) * up``; for the gradient, silu is computed again, not kept."""
+
+    @staticmethod
+    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate_up)
+        gate, up = gate_up.chunk(2, -1)
+        return silu(gate) * up
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        gate, up = ctx.saved_tensors[0].chunk(2, -1)
+        of_gate = torch.ops.aten.silu_backward(gradient * up, gate)
+        return torch.cat([of_gate, gradient * silu(gate)], -1)
+
+
+def _gated(gate_up: Tensor) -> Tensor:
+    """Of gates ``[…, F]`` and what they let through, side by side, ``[…, 2F]``: ``[…, F]``."""
+    gated: Tensor = _Gated.apply(gate_up)  # type: ignore[no-untyped-call]
+    return gated
 
 
 def _normed(x: Tensor, norm: Any) -> Tensor:

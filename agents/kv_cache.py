@@ -45,8 +45,8 @@ class SharedHeadLayer(DynamicLayer):
     def extend(self, keys: Tensor, values: Tensor) -> Pair:
         """Add columns to every row; returns all of the rows' own."""
         begin, self._columns = self._columns, self._columns + keys.shape[2]
-        if self._own is None:
-            self._own = keys, values
+        if self._own is None:  # copies: as they come they may be parts of something five times as large
+            self._own = keys.contiguous(), values.contiguous()
         elif self._roomy:
             self._own[0][:, :, begin : self._columns] = keys
             self._own[1][:, :, begin : self._columns] = values

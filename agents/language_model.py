@@ -35,6 +35,7 @@ from torch.nn.functional import cross_entropy
 
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
+CPU_MEMORY = 2**33  # bytes; a CPU decodes as if it had so much, on which more answers together gain little
 LOGIT_ROWS = 512  # logits computed at once, in rows of the vocabulary's size; with gradients, all of them are kept
 
 
@@ -93,10 +94,9 @@ class LanguageModel:
         self.backbone = Backbone(lm, frozen=frozen)
         self.shares_prefix = self.backbone.shares_prefix
         self.pass_overhead = BATCH_OVERHEAD.get(lm.device.type, 64)
-        self.decoded_together = 32
-        if lm.device.type == "cuda":
-            memory = torch.cuda.get_device_properties(lm.device).total_memory
-            self.decoded_together = rows_that_fit(memory, 2 * self.backbone.layers * lm.width * lm.dtype.itemsize)
+        on_gpu = lm.device.type == "cuda"
+        memory = torch.cuda.get_device_properties(lm.device).total_memory if on_gpu else CPU_MEMORY
+        self.decoded_together = rows_that_fit(memory, 2 * self.backbone.layers * lm.width * lm.dtype.itemsize)
         self._prefixes = Prefixes(self.backbone, self.pass_overhead, keeps=frozen)
         self._recorder = Recorder.of(self.backbone)
 
@@ -240,6 +240,7 @@ class LanguageModel:
         first, drawn = choose(logits[owners], temperature, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
         steps = self._steps([memory_of(head, cache, mask).rows(owners)], max_new_tokens - 1)
+        del embeds, cache, logits  # which are copied, or done with
         rest, _, _ = decode(steps, first, budgets, stops, temperature, generator)
         begun = zip(first.tolist(), drawn.tolist(), rest, strict=True)
         return [Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun]
@@ -288,10 +289,10 @@ class LanguageModel:
 
 
 def rows_that_fit(memory: int, column: int) -> int:
-    """How many answers a GPU decodes together: 8 to 128, so that 512 tokens of each take an eighth of its memory.
+    """How many answers a device decodes together: 8 to 128, so that 512 tokens of each take an eighth of its memory.
 
     Args:
-        memory: the GPU's, in bytes.
+        memory: the device's, in bytes.
         column: what a token's keys and values take at the most, in bytes.
     """
     return max(8, min(128, memory // (8 * 512 * max(1, column))))

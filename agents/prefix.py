@@ -42,8 +42,8 @@ class KeptHead(NamedTuple):
     head: Head
 
     def serves(self, soft: Tensor, common: list[int]) -> bool:
-        """Whether it is the head of these."""
-        return self.common == common and torch.equal(self.soft, soft)
+        """Whether these begin with what it is the head of."""
+        return self.common == common[: len(self.common)] and torch.equal(self.soft, soft)
 
 
 class Prefixes:
@@ -64,8 +64,9 @@ class Prefixes:
         """What the rows have in common, and what of the soft prompt is left to stand in every row.
 
         In common are the soft prompt, and where that is all of it, tokens that prompts begin with. They are computed,
-        or taken from the last call where that had the same and no gradient is wanted. The preamble alone is in common
-        where another pass through the model would cost more than it saves, and nothing where the model cannot share.
+        or taken from the last call where these begin with what that had, and no gradient is wanted. The preamble alone
+        is in common where another pass through the model would cost more than it saves, and nothing where the model
+        cannot share.
         """
         if not self.backbone.shares_prefix:
             return None, soft
@@ -76,13 +77,13 @@ class Prefixes:
         common = common_start(prompts) if soft.own is None else []
         if len(common) == min(map(len, prompts)):
             common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
-        columns = len(soft.shared) + len(common)
-        if not columns or (len(prompts) - 1) * columns <= self.pass_overhead:
-            return before, Soft(nothing, soft.shared, soft.own)
         left, last = Soft(nothing, nothing, soft.own), self._last
         learns = soft.shared.requires_grad and torch.is_grad_enabled()
         if last is not None and not learns and last.serves(soft.constant(), common):
             return last.head, left
+        columns = len(soft.shared) + len(common)
+        if not columns or (len(prompts) - 1) * columns <= self.pass_overhead:
+            return before, Soft(nothing, soft.shared, soft.own)
         head = self._compute(before, soft.shared, common)
         if self.keeps:
             made_from = soft.constant().detach().clone()

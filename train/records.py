@@ -206,6 +206,9 @@ class NoRecords(Records):
         """Nothing."""
         return {}
 
+    def write(self) -> None:
+        """Nothing."""
+
     def close(self) -> None:
         """Nothing."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
@@ -54,7 +55,9 @@ class RewardRound:
         self.stream = new_stream(config)
         self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
         self.paid = Lanes(config, self.stream.progression, config.samples_per_question)
-        self.generator = torch.Generator(policy.lm.device).manual_seed(config.seed + (distributed.rank() << 32))
+        # Of 64 bits, torch's generator on a CPU would look at the lower half alone.
+        seed = np.random.SeedSequence([config.seed, distributed.rank()]).generate_state(1)[0]
+        self.generator = torch.Generator(policy.lm.device).manual_seed(int(seed))
         self.last: PaidRound | None = None  # not yet answered again
         self.results: list[RoundResult] = []
 

@@ -111,9 +111,10 @@ class Run:
             if self.over:
                 break
         self._settle(clock, everything=True)  # only where it was stopped is there anything left
-        self.records.close()  # before the checkpoint: a run is gone on with from that, and needs all records up to it
+        self.records.write()  # before the checkpoint: a run is gone on with from that, and needs all records up to it
         if self.episode > self.saved:
             self._save()
+        self.records.close()
 
     def _settle(self, clock: float, *, everything: bool) -> float:
         """Record what is known of the rounds played since the clock was started; returns when it is started again."""

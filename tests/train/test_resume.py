@@ -209,10 +209,14 @@ def test_no_checkpoint_is_ahead_of_the_records(
 ) -> None:
     run, stops = Run(small(lm_folder, run_dir=tmp_path / "run")), iter([False, True])
 
-    def full() -> None:
-        raise TrainingError("No space left on device")
+    write = run.records.write
 
-    monkeypatch.setattr(run.records, "close", full)
+    def full() -> None:
+        if run.episode:
+            raise TrainingError("No space left on device")
+        write()
+
+    monkeypatch.setattr(run.records, "write", full)
     with pytest.raises(TrainingError, match="No space"):
         list(run.play(lambda: next(stops)))
     assert run.episode == 4
