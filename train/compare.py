@@ -1,6 +1,6 @@
 """Every learner by every objective, for equally long: one table and one plot.
 
-python -m train.compare --minutes 5 --out runs/comparison
+python -m train.compare --minutes 5 --out runs/mine
 """
 
 import sys

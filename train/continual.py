@@ -60,6 +60,7 @@ def run(study: Continual) -> tuple[Json, str]:
                 curve.append(one.accuracy())
                 bar.update()
             runs.append({"seed": seed, "accuracy": curve, **figures(study.phases, curve)})
+            del one  # before another model is loaded
         results["variants"][variant] = runs
         write(study, results, table(study, results))
     bar.close()

@@ -61,6 +61,7 @@ def run(study: Difficulty) -> tuple[Json, str]:
             )
             bar.update()
             write(study, results, table(results))
+        del one  # before another model is loaded
     bar.close()
     return results, table(results)
 

@@ -70,6 +70,7 @@ def run(study: Federated) -> tuple[Json, str]:
             central.append(one.accuracy())
             bar.update()
         results["runs"].append({"seed": seed, "federated": averaged, "central": central})
+        del one  # before another model is loaded
         write(study, results, table(results))
     bar.close()
     return results, table(results)

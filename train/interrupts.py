@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -19,8 +19,11 @@ def interrupts(*, silent: bool) -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        if not silent:
-            print("\nstopping after this step or evaluation, with everything saved (again: at once)", file=sys.stderr)
+        with suppress(RuntimeError):  # where the signal came while something was being written there
+            if not silent:
+                print(
+                    "\nstopping after this step or evaluation, with everything saved (again: at once)", file=sys.stderr
+                )
 
     previous = {}
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,6 +1,6 @@
 """Meta-learning: a soft prompt from which an unseen task is learnt in few episodes (Reptile, 1803.02999).
 
-python -m train.meta --unseen math --save runs/meta
+python -m train.meta --unseen math --save runs/mine
 
 Again and again one of the other tasks is learnt for some episodes, and the start moves a share of the way to where that
 led. What came out is then compared on the unseen task with the start that was not trained on anything.
@@ -78,6 +78,7 @@ def run(study: Meta) -> tuple[Json, str]:
                     one.learn([study.unseen], episodes, study.steps)  # both starts meet the same questions
                 row[name].append(one.accuracy(target)["all"])
         results["runs"].append(row)
+        del one, target  # before another model is loaded
         write(study, results, table(study, results))
     bar.close()
     return results, table(study, results)

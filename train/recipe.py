@@ -1,6 +1,6 @@
 """The recipe, one change at a time: what training comes to with each, equally long, on the validation split.
 
-python -m train.recipe --changes "lr 0.1" "init random" --out runs/recipe
+python -m train.recipe --changes "lr 0.1" "init random" --out runs/mine
 """
 
 import shlex
