@@ -130,14 +130,19 @@ def test_a_comparison_goes_on_where_it_was_interrupted(
 def test_the_recipe_is_changed_one_flag_at_a_time(
     lm_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = ["--changes", 'init-text "Answer with the final answer only." --soft-tokens 5']
-    arguments = [*changes, "--minutes", "0.01", "--problems", "10", "--out", str(tmp_path)]
-    assert recipe.main([*arguments, *flags(lm_folder), "--seeds", "0"]) == 0
+    changes = ['init-text "Answer with the final answer only." --soft-tokens 5', "lr 0.2"]  # the latter changes nothing
+    arguments = ["--changes", *changes, "--minutes", "0.01", "--problems", "10", "--out", str(tmp_path)]
+    arguments += [*flags(lm_folder), "--seeds", "0"]
+    assert recipe.main(arguments) == 0
     assert 'only." --soft-tokens 5` |' in capsys.readouterr().out
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["split"] == "validation"
     width = results["runs"][0]["parameters"] // 3
-    assert [one["parameters"] for one in results["runs"]] == [3 * width, 5 * width]
+    assert [one["parameters"] for one in results["runs"]] == [3 * width, 5 * width, 3 * width]
+    assert [one["change"] for one in results["runs"]] == ["", *changes]
+
+    assert recipe.main(arguments) == 0  # everything has been run
+    assert json.loads((tmp_path / "results.json").read_text()) == results
 
 
 def interrupted(*_: object) -> None:
