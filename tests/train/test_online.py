@@ -184,7 +184,7 @@ def test_peft_loads_a_checkpoint_with_the_same_answers(lm_folder: Path, run: Pat
         (["--model", "/nowhere"], "no such folder"),
         (["--device", "tpu9"], "tpu9"),
         (["--resume", "/nowhere"], "no such run folder"),
-        (["--eval-episodes", "3000", "--tasks", "sequence"], "lower --eval-episodes"),
+        (["--eval-episodes", "1000", "--tasks", "sequence"], "lower --eval-episodes"),
         (["--seed", "99999999999999999999"], "--seed 99999999999999999999"),
         (["--curriculum"], "at least 2"),
     ],
