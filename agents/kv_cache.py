@@ -46,7 +46,7 @@ class SharedHeadLayer(DynamicLayer):
         """Add columns to every row; returns all of the rows' own."""
         begin, self._columns = self._columns, self._columns + keys.shape[2]
         if self._own is None:  # copies: as they come they may be parts of something five times as large
-            self._own = keys.contiguous(), values.contiguous()
+            self._own = _copied(keys), _copied(values)
         elif self._roomy:
             self._own[0][:, :, begin : self._columns] = keys
             self._own[1][:, :, begin : self._columns] = values
@@ -205,6 +205,10 @@ def columns_of(head: KeysValues | None) -> int:
 def detached(pairs: KeysValues) -> KeysValues:
     """The same without their history."""
     return [(keys.detach(), values.detach()) for keys, values in pairs]
+
+
+def _copied(states: Tensor) -> Tensor:
+    return states.clone(memory_format=torch.contiguous_format)
 
 
 def _rows(pair: Pair, index: Tensor) -> Pair:

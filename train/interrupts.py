@@ -19,11 +19,10 @@ def interrupts(*, silent: bool) -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        with suppress(RuntimeError):  # where the signal came while something was being written there
-            if not silent:
-                print(
-                    "\nstopping after this step or evaluation, with everything saved (again: at once)", file=sys.stderr
-                )
+        if silent:
+            return
+        with suppress(RuntimeError):  # the signal came while something was being written there
+            print("\nstopping after this step or evaluation, with everything saved (again: at once)", file=sys.stderr)
 
     previous = {}
     for number in (signal.SIGINT, signal.SIGTERM):

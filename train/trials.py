@@ -77,8 +77,8 @@ def trials(out: Path | None, wanted: Sequence[Trial]) -> Iterator[list[Json]]:
                 dtypes[asked] = dtype_name(choose_dtype(config.dtype, choose_device(config.device)))
             figures = in_own_process(_measure, dataclasses.replace(config, dtype=dtypes[asked]))
             kept[settings] = figures | {"settings": settings}
-        # A run's own name last: what is kept has the name of one that had the same settings.
-        yield [trial.name | kept[settings] | trial.name for settings, trial in grid if settings in kept]
+        # Its own name last: what is kept may have that of another run with the same settings.
+        yield [kept[settings] | trial.name for settings, trial in grid if settings in kept]
 
 
 def _measure(config: Config) -> Json:

@@ -12,6 +12,7 @@ from reasoning_arena.agents.kv_cache import columns_of, merged
 from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel, rows_that_fit
 from reasoning_arena.agents.layout import buckets, common_start
 from reasoning_arena.agents.models import LoadedModel, load_model
+from reasoning_arena.agents.prefix import Prefixes
 from reasoning_arena.agents.steering import Soft
 from torch import Tensor
 from transformers import AutoModelForCausalLM
@@ -236,6 +237,30 @@ def test_a_small_gpu_decodes_fewer_answers_together() -> None:
     assert 32 <= rows_that_fit(16 * 10**9, small) < 128
     assert rows_that_fit(16 * 10**9, large) == 8
     assert 8 < rows_that_fit(40 * 10**9, large) < 32
+
+
+@torch.no_grad()
+def test_what_is_kept_of_a_batch_holds_nothing_else_in_memory(lm: LoadedModel) -> None:
+    scored = LanguageModel(lm).score(soft_prompt(lm, 3), PROMPTS, COMPLETIONS, keep_contexts=True)
+    assert scored.contexts
+    for context in scored.contexts:
+        for kept in (one for pair in (*context.memory.own, *(context.memory.head or ())) for one in pair):
+            assert kept.untyped_storage().nbytes() == kept.nbytes
+
+
+@torch.no_grad()
+def test_one_prompt_is_scored_behind_the_head_that_several_had(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    language_model, soft = LanguageModel(lm), soft_prompt(lm, 3)
+    language_model._prefixes.pass_overhead = 0
+    several = language_model.score(soft, PROMPTS, COMPLETIONS)
+    language_model._prefixes.pass_overhead = 1000
+    monkeypatch.setattr(Prefixes, "_compute", None)  # which would fail
+    for n, prompt in enumerate(PROMPTS):
+        one = language_model.score(soft, [prompt], [COMPLETIONS[n]])
+        length = len(COMPLETIONS[n])
+        assert torch.allclose(one.logprobs[0, :length], several.logprobs[n, :length], atol=1e-5)
 
 
 def test_common_start() -> None:
