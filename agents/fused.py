@@ -10,15 +10,13 @@ values, G heads of queries to each, d the size of a head, D hidden size.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 import torch
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
+from reasoning_arena.agents.parts import attended, attended_by_one, gated, normed, rotated
 from reasoning_arena.agents.product import Product, most_rows
 from torch import Tensor, nn
-from torch.nn.functional import rms_norm, silu
-from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
@@ -100,19 +98,17 @@ class FusedDecoder:
             layers: each layer's memory.
         """
         n, length, _ = embeds.shape
-        rotation = self._rotation(embeds, positions)
-        # For the gradient attention's weights are computed again: kept, they take gigabytes behind a long soft prompt.
-        attention: Callable[..., Tensor] = attend
-        if torch.is_grad_enabled():
-            attention = partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
+        cos, sin = self._rotation(embeds, positions)
+        attention = attended_by_one if length == 1 and not torch.is_grad_enabled() else attended
         x = embeds
         for layer, memory in zip(self.layers, layers, strict=True):
-            q, k, v = self._project(_normed(x, layer.norm), layer, rotation)
+            qkv = layer.qkv(_normed(x, layer.norm)).view(n, length, -1, self.size)
+            q, k, v = rotated(qkv, cos, sin, self.heads)
             own = memory.extend(k, v)
             mixed = attention(q, memory.head, own, blocked)  # (n, H, G * L, d)
             mixed = mixed.view(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
             x = x + layer.out(mixed)
-            x = x + layer.down(_gated(layer.gate_up(_normed(x, layer.mlp_norm))))
+            x = x + layer.down(gated(layer.gate_up(_normed(x, layer.mlp_norm))))
         return _normed(x, self.norm)
 
     def _product(self, *linears: nn.Linear) -> Product:
@@ -127,17 +123,6 @@ class FusedDecoder:
         cos, sin = self.rotary(embeds, positions)
         half = self.size // 2
         return cos[:, :, None], torch.cat([-sin[..., :half], sin[..., half:]], -1)[:, :, None]
-
-    def _project(self, x: Tensor, layer: FusedLayer, rotation: Pair) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries ``[n, H, G * L, d]``, scaled, keys and values ``[n, H, L, d]``."""
-        n, length, _ = x.shape
-        rotated = self.heads + self.kv_heads
-        qkv = layer.qkv(x).view(n, length, rotated + self.kv_heads, self.size)
-        qk = qkv[:, :, :rotated]
-        qk = torch.addcmul(qk * rotation[0], qk.roll(self.size // 2, -1), rotation[1])
-        q = (qk[:, :, : self.heads] * self.size**-0.5).transpose(1, 2)  # (n, H * G, L, d)
-        q = q.reshape(n, self.kv_heads, -1, self.size)
-        return q, qk[:, :, self.heads :].transpose(1, 2), qkv[:, :, rotated:].transpose(1, 2)
 
     def _blocked(self, mask: Tensor, length: int, cache: SharedHeadCache, dtype: torch.dtype) -> Tensor | None:
         """What is added to the scores of a row's own columns, ``[n, 1, G * L, C + L]``; None for nothing."""
@@ -156,58 +141,8 @@ class FusedDecoder:
         return added.repeat(1, self.heads // self.kv_heads, 1)[:, None]
 
 
-def attend(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) -> Tensor:
-    """Attention to a shared head and to a row's own columns.
-
-    Args:
-        q: scaled queries, ``[n, H, M, d]``, M of them to each head of keys.
-        head: keys and values ``[1, H, S, d]``, all of which may be attended to, or None.
-        own: keys and values ``[n, H, C, d]``.
-        blocked: added to the scores of own columns, ``[n, 1, M, C]``, or None.
-
-    Returns:
-        ``[n, H, M, d]``.
-    """
-    few = q.shape[2] < 8  # queries, which are then cheaper to turn around than all the keys
-    scores = (own[0] @ q.mT).mT if few else q @ own[0].mT  # (n, H, M, C)
-    if blocked is not None:
-        scores = scores + blocked
-    if head is None:
-        return scores.softmax(-1) @ own[1]
-    n, heads, queries, size = q.shape
-    shared = head[0].shape[2]
-    together = q.transpose(0, 1).reshape(heads, n * queries, size)
-    before = torch.bmm(together, head[0][0].transpose(1, 2)).view(heads, n, queries, shared)
-    weights = torch.cat([before.transpose(0, 1), scores], -1).softmax(-1)  # (n, H, M, S + C)
-    shared_weights = weights[..., :shared].transpose(0, 1).reshape(heads, n * queries, shared)
-    from_head = torch.bmm(shared_weights, head[1][0]).view(heads, n, queries, size).transpose(0, 1)
-    return weights[..., shared:] @ own[1] + from_head
-
-
-class _Gated(torch.autograd.Function):
-    """``silu(gate) * up``; for the gradient, silu is computed again, not kept."""
-
-    @staticmethod
-    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate_up)
-        gate, up = gate_up.chunk(2, -1)
-        return silu(gate) * up
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        gate, up = ctx.saved_tensors[0].chunk(2, -1)
-        of_gate = torch.ops.aten.silu_backward(gradient * up, gate)
-        return torch.cat([of_gate, gradient * silu(gate)], -1)
-
-
-def _gated(gate_up: Tensor) -> Tensor:
-    """Of gates ``[…, F]`` and what they let through, side by side, ``[…, 2F]``: ``[…, F]``."""
-    gated: Tensor = _Gated.apply(gate_up)  # type: ignore[no-untyped-call]
-    return gated
-
-
 def _normed(x: Tensor, norm: Any) -> Tensor:
-    return rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+    return normed(x, norm.weight, norm.variance_epsilon)
 
 
 def _side_by_side(linears: Sequence[nn.Linear]) -> tuple[Tensor, Tensor | None]:
