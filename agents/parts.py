@@ -81,6 +81,7 @@ def _attended_in_parts(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor 
     attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     # The operator tells the logarithm of what a query's weights sum up to, too, ``[n, H, M]`` in float32; the share of
     # one of two parts is the sigmoid of the difference.
+    of_own: Tensor
     of_own, own_sums = attend(q, *own, attn_mask=blocked, scale=1.0)
     if head is None:
         return of_own
@@ -162,9 +163,10 @@ class _Attended(torch.autograd.Function):
         of_q = torch.bmm(of_scores, keys).view(q.shape)
         of_keys = torch.bmm(of_scores.mT, q.view(-1, *q.shape[2:])).view(*own_k.shape[:2], -1, own_k.shape[3])
         shared = head_k.shape[2]
-        of_head = [one[:, :, :shared].sum(0, keepdim=True) if ctx.needs_input_grad[1] else None
-                   for one in (of_keys, of_values)]
-        return of_q, *of_head, of_keys[:, :, shared:], of_values[:, :, shared:], None
+        of_head_k = of_head_v = None
+        if ctx.needs_input_grad[1]:
+            of_head_k, of_head_v = (one[:, :, :shared].sum(0, keepdim=True) for one in (of_keys, of_values))
+        return of_q, of_head_k, of_head_v, of_keys[:, :, shared:], of_values[:, :, shared:], None
 
 
 class _Gated(torch.autograd.Function):

@@ -58,9 +58,7 @@ def test_attention_is_that_of_each_row() -> None:
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5), (torch.bfloat16, 0.05)])
 @pytest.mark.parametrize("headed", [True, False])
 @pytest.mark.parametrize("some_blocked", [True, False])
-def test_one_column_attends_as_many_do(
-    dtype: torch.dtype, tolerance: float, headed: bool, some_blocked: bool
-) -> None:
+def test_one_column_attends_as_many_do(dtype: torch.dtype, tolerance: float, headed: bool, some_blocked: bool) -> None:
     q = numbers(ROWS, HEADS, GROUPS, SIZE, dtype=dtype)
     *head, own_k, own_v = memory(dtype, own=40)
     blocked = torch.zeros(ROWS, 1, GROUPS, 40, dtype=dtype)
@@ -68,9 +66,7 @@ def test_one_column_attends_as_many_do(
     added = blocked if some_blocked else None
     shared = (head[0], head[1]) if headed else None
     found = attended_by_one(q, shared, (own_k, own_v), added)
-    torch.testing.assert_close(
-        found, attended(q, shared, (own_k, own_v), added), atol=tolerance, rtol=tolerance
-    )
+    torch.testing.assert_close(found, attended(q, shared, (own_k, own_v), added), atol=tolerance, rtol=tolerance)
 
 
 def test_gradients_of_attention() -> None:
