@@ -12,7 +12,7 @@ from reasoning_arena.agents.soft_prompt import SoftPromptInit
 from reasoning_arena.envs import ORIGINAL_FIVE, ProblemSource
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.estimators import ESTIMATORS
-from reasoning_arena.train.examples import few_shot, guessed, plain, worked
+from reasoning_arena.train.examples import brief, few_shot, plain, worked
 
 LossName = Literal["supervised", "reward", "contrastive"]
 LearnerName = Literal["soft-prompt", "per-task", "mixture", "lora", "hybrid"]
@@ -31,12 +31,13 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "init_text": few_shot(worked, 1),
     },
     "reward": {
-        "episodes": 960,
+        "episodes": 1440,
         "batch_size": 8,
-        "eval_interval": 240,
+        "eval_interval": 360,
         "lr": 0.06,
-        "max_new_tokens": 36,
-        "init_text": few_shot(guessed, 3),
+        "max_new_tokens": 12,
+        # Behind examples of sequences, numbers would be drawn for everything.
+        "init_text": few_shot(brief, 2, ("sequence", "math", "causal", "grid", "comparison")),
     },
     "contrastive": {
         "episodes": 960,
@@ -63,14 +64,14 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (720 by default; 960 from reward, and contrastive)."""
+    """Questions to learn from (720 by default; 1440 from reward, 960 contrastive)."""
     minutes: float | None = None
     """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 8 from reward); 1 learns from every question before the next one.
     The processes that torchrun starts divide them evenly."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (240 by default)."""
+    """Episodes from one evaluation to the next (240 by default, 360 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     generalisation: bool = False
@@ -120,10 +121,10 @@ class Config:
     """Answers to each question, for --loss reward."""
     kl: float = 0.0
     """What sampled answers are charged for each nat by which they are likelier than unprompted (--loss reward)."""
-    temperature: float = 0.6
+    temperature: float = 0.8
     """At which those answers are sampled."""
     max_new_tokens: int | None = None
-    """The longest answer, in tokens (56, or 36 from reward)."""
+    """The longest answer, in tokens (56, or 12 from reward)."""
     chat_template: bool = False
     """Put questions through the tokenizer's chat template, where it has one, instead of "question, Answer:"."""
     seed: int = 0

@@ -4,8 +4,7 @@ They are put as the tasks put theirs. Their people, events and things are none o
 sequences fall into the training split, so none of them is a problem that anybody is evaluated on.
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from reasoning_arena.agents.encoding import PLAIN, PLAIN_END
 from reasoning_arena.envs.problem import Posed
@@ -96,12 +95,12 @@ def plain(posed: Posed) -> str:
     return posed.answer if posed.candidates else posed.solution
 
 
-def guessed(posed: Posed) -> str:
-    """The same without the steps of a sequence, which a model that has not learnt them does not stumble upon."""
-    return re.sub(r" [+-]\d+ ", ", ", plain(posed))
+def brief(posed: Posed) -> str:
+    """The answer alone, but for a sum: what can be drawn often, and right by luck, so that reward finds it."""
+    return posed.solution if "=" in posed.solution else posed.answer
 
 
-def few_shot(answered: Callable[[Posed], str], each: int) -> str:
-    """So many of each task as a language model reads them without a chat template."""
-    posed = [one for some in EXAMPLES.values() for one in some[:each]]
+def few_shot(answered: Callable[[Posed], str], each: int, order: Iterable[str] = tuple(EXAMPLES)) -> str:
+    """So many of each task as a language model reads them without a chat template; it imitates the last ones most."""
+    posed = [one for task in order for one in EXAMPLES[task][:each]]
     return "".join(f"{PLAIN.format(question=one.question)} {answered(one)}{PLAIN_END}" for one in posed)

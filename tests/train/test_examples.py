@@ -12,7 +12,7 @@ from reasoning_arena.envs.tasks.causal import EVENTS
 from reasoning_arena.envs.tasks.grid import KINDS
 from reasoning_arena.envs.tasks.math import ITEMS
 from reasoning_arena.envs.vocabulary import PEOPLE
-from reasoning_arena.train.examples import EXAMPLES, few_shot, guessed, plain, worked
+from reasoning_arena.train.examples import EXAMPLES, brief, few_shot, plain, worked
 
 ALL = [pytest.param(task, posed, id=posed.solution) for task, some in EXAMPLES.items() for posed in some]
 NAMES = {*PEOPLE, *EVENTS, *ITEMS, *KINDS, *(thing for things in KINDS.values() for thing in things)}
@@ -23,7 +23,7 @@ def test_the_answer_is_proved(task: str, posed: Posed) -> None:
     assert get_task(task).solve(posed.question) == {posed.answer}
 
 
-@pytest.mark.parametrize("answered", [worked, plain, guessed])
+@pytest.mark.parametrize("answered", [worked, plain, brief])
 @pytest.mark.parametrize(("task", "posed"), ALL)
 def test_what_is_said_is_paid(task: str, posed: Posed, answered: Callable[[Posed], str]) -> None:
     assert score(answered(posed), posed).correct
@@ -42,6 +42,6 @@ def test_is_no_held_out_problem(task: str, posed: Posed) -> None:
 def test_closed_questions_can_be_answered_plainly() -> None:
     assert "Answer: smog\n" in few_shot(plain, 3)
     assert "Answer: coal brings smog\n" in few_shot(worked, 1)
-    assert few_shot(plain, 3).endswith(" +5 28, so 28\n\n")
-    assert few_shot(guessed, 3).endswith(", 23, 28, so 28\n\n")
-    assert "Answer: 9 - 6 = 3\n" in few_shot(guessed, 3)
+    assert " +5 28, so 28\n" in few_shot(plain, 3)
+    assert "Answer: 28\n" in few_shot(brief, 3)
+    assert "Answer: 9 - 6 = 3\n" in few_shot(brief, 3)
