@@ -1,8 +1,8 @@
 """The decoder of Llama's kind, computed in fewer and larger steps than transformers does, from the same weights.
 
 What is saved: one product for queries, keys and values and one for both halves of the feed-forward layer; no keys and
-values copied for the heads of queries that share them; and what all rows of a batch begin with is attended to where it
-stands, without a copy a row. ``agents.backbone`` uses it where a probe finds that it gives transformers' numbers,
+values copied for the heads of queries that share them; where a token at a time is read, what all rows of a batch begin
+with is attended to where it stands; and most of what autograd keeps. ``agents.backbone`` uses it where a probe finds that it gives transformers' numbers,
 and transformers' own forward pass for every other architecture.
 
 Notation: n rows, L new columns, C columns of a row's own memory, S columns of the shared head, H heads of keys and
@@ -106,7 +106,7 @@ class FusedDecoder:
             q, k, v = rotated(qkv, cos, sin, self.heads)
             own = memory.extend(k, v)
             mixed = attention(q, memory.head, own, blocked)  # (n, H, G * L, d)
-            mixed = mixed.view(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
+            mixed = mixed.reshape(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
             x = x + layer.out(mixed)
             x = x + layer.down(gated(layer.gate_up(_normed(x, layer.mlp_norm))))
         return _normed(x, self.norm)
