@@ -126,7 +126,10 @@ def choose(logits: Tensor, temperature: Tensor | None, generator: torch.Generato
     warm = temperature.nonzero().squeeze(1)
     if len(warm):
         probabilities = torch.softmax(logits[warm] / temperature[warm, None], -1)
-        samples = torch.multinomial(probabilities, 1, generator=generator)  # (warm, 1)
+        # One number a row, where torch.multinomial draws one for every token of the vocabulary.
+        below = probabilities.cumsum(-1)
+        drawn_at = torch.rand(len(warm), 1, generator=generator, device=logits.device) * below[:, -1:]
+        samples = torch.searchsorted(below, drawn_at, right=True).clamp(max=logits.shape[1] - 1)  # (warm, 1)
         chosen[warm] = samples.squeeze(1)
         drawn[warm] = probabilities.gather(1, samples).squeeze(1).log()
     return chosen, drawn
