@@ -17,15 +17,17 @@ Notation: U prompts, N completions, T completion tokens, L columns of a batch, P
 prompt's own, D hidden size, V vocabulary.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from reasoning_arena.agents.backbone import Backbone
 from reasoning_arena.agents.decoding import Said, choose, decode, decode_plainly
+from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, common_preamble
 from reasoning_arena.agents.layout import Ids, buckets, right_padded
-from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.models import LoadedModel, dtype_name
 from reasoning_arena.agents.prefix import Prefixes, memory_of
 from reasoning_arena.agents.recorded import RecordedSteps, Recorder
 from reasoning_arena.agents.steering import Soft, as_soft
@@ -224,6 +226,9 @@ class LanguageModel:
 
         Returns:
             all completions, those of one prompt next to each other.
+
+        Raises:
+            AgentError: what was to be drawn from is no distribution.
         """
         soft = as_soft(soft_prompt).to(self.lm)
         if temperatures is None:
@@ -233,7 +238,8 @@ class LanguageModel:
         stops = torch.tensor(sorted(stop_ids), device=self.lm.device)
         if not self.shares_prefix:
             each, virtual = [prompts[owner] for owner in owners.tolist()], soft.of(owners.tolist()).whole()
-            return decode_plainly(self.backbone, virtual, each, max_new_tokens, stops, temperature, generator)
+            said = decode_plainly(self.backbone, virtual, each, max_new_tokens, stops, temperature, generator)
+            return self._drawn(said)
         head, left = self._prefixes.head(soft, prompts)
         mask, embeds, cache = self._prefixes.begin(left, prompts, [()] * len(prompts), head)
         logits = self.backbone.logits(self.backbone.forward(embeds, mask, cache)[:, -1])
@@ -243,7 +249,16 @@ class LanguageModel:
         del embeds, cache, logits  # which are copied, or done with
         rest, _, _ = decode(steps, first, budgets, stops, temperature, generator)
         begun = zip(first.tolist(), drawn.tolist(), rest, strict=True)
-        return [Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun]
+        return self._drawn([Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun])
+
+    def _drawn(self, said: list[Said]) -> list[Said]:
+        """The same, if it was drawn from a distribution."""
+        if any(math.isnan(one.logprob) for one in said):
+            lm = self.lm
+            raise AgentError(
+                f"the probabilities of model {lm.name!r} in {dtype_name(lm.dtype)} are nan; try --dtype float32"
+            )
+        return said
 
     def _steps(self, memories: Sequence[Memory], longest: int) -> Steps:
         """Decoding of rows that remember this, so many steps at the most."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import initial_soft_prompt
@@ -223,13 +224,16 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"--{field.name.replace('_', '-')}" in text
 
 
-def test_a_loss_that_is_no_number_is_refused(small: Callable[..., Config], lm_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("loss", "kind"), [("supervised", TrainingError), ("reward", AgentError)])
+def test_what_is_no_number_is_refused(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, loss: str, kind: type[Exception]
+) -> None:
     lm = load_model(str(lm_folder), "cpu", "float32")
     lm.model.get_output_embeddings().weight[3, 3] = float("nan")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reasoning_arena.train.run.load_model", lambda *_: lm)
-        with pytest.raises(TrainingError, match="nan") as error:
-            train(small(lm_folder, run_dir=tmp_path / "run"))
+        with pytest.raises(kind, match="nan") as error:
+            train(small(lm_folder, loss=loss, run_dir=tmp_path / "run"))
     assert "float32" in str(error.value)
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["episode-000000"]
 
