@@ -17,7 +17,7 @@ from torch.nn.functional import rms_norm, silu
 
 def normed(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """``x``, ``[…, D]``, over the root of its mean square, times ``weight``, ``[D]``."""
-    if x.device.type != "cpu" or not torch.is_grad_enabled():
+    if x.device.type != "cpu" or not torch.is_grad_enabled():  # elsewhere it is one kernel, and so is its gradient
         return rms_norm(x, weight.shape, weight, epsilon)
     result: Tensor = _Normed.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
     return result
@@ -126,7 +126,7 @@ class _Rotated(torch.autograd.Function):
         qk = torch.addcmul(qk * cos, qk.roll(size // 2, -1), sin)
         q = qkv.new_empty(n, heads, length, size)
         torch.mul(qk[:, :, :heads].transpose(1, 2), size**-0.5, out=q)
-        k, v = (one.transpose(1, 2).contiguous() for one in (qk[:, :, heads:], qkv[:, :, heads + kv_heads :]))
+        k, v = (one.transpose(1, 2) for one in (qk[:, :, heads:], qkv[:, :, heads + kv_heads :]))  # a cache copies them
         return q.view(n, kv_heads, -1, size), k, v
 
     @staticmethod
