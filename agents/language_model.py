@@ -213,6 +213,7 @@ class LanguageModel:
         *,
         temperatures: Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | None = None,
+        scored_next: bool = False,
     ) -> list[Said]:
         """Complete every prompt once at each of its temperatures.
 
@@ -223,6 +224,8 @@ class LanguageModel:
             stop_ids: tokens that end one; the completion holds its own.
             temperatures: at which each prompt is completed, 0 for greedily; by default once and greedily.
             generator: on the model's device. What is drawn from it does not depend on greedy completions beside.
+            scored_next: whether ``score`` comes next, behind the same soft prompt: then what all begin with is computed
+                once for both, with gradients.
 
         Returns:
             all completions, those of one prompt next to each other.
@@ -230,7 +233,9 @@ class LanguageModel:
         Raises:
             AgentError: what was to be drawn from is no distribution.
         """
-        soft = as_soft(soft_prompt).to(self.lm)
+        with torch.set_grad_enabled(scored_next):
+            soft = as_soft(soft_prompt).to(self.lm)
+            head, left = self._prefixes.head(soft, prompts, ahead=scored_next)
         if temperatures is None:
             temperatures = [(0.0,)] * len(prompts)
         owners = torch.tensor([u for u, some in enumerate(temperatures) for _ in some], device=self.lm.device)  # (N,)
@@ -240,7 +245,6 @@ class LanguageModel:
             each, virtual = [prompts[owner] for owner in owners.tolist()], soft.of(owners.tolist()).whole()
             said = decode_plainly(self.backbone, virtual, each, max_new_tokens, stops, temperature, generator)
             return self._drawn(said)
-        head, left = self._prefixes.head(soft, prompts)
         mask, embeds, cache = self._prefixes.begin(left, prompts, [()] * len(prompts), head)
         logits = self.backbone.logits(self.backbone.forward(embeds, mask, cache)[:, -1])
         first, drawn = choose(logits[owners], temperature, generator)  # (N,)

@@ -57,6 +57,7 @@ class SoftPromptPolicy:
         *,
         temperatures: Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | None = None,
+        scored_next: bool = False,
     ) -> list[Answer]:
         """Answer every question once at each of its temperatures; the answers to one question come next to each other.
 
@@ -65,6 +66,7 @@ class SoftPromptPolicy:
             tasks: of which task each one is, for a steering that needs to know.
             temperatures: for each question, 0 for greedily; by default every question is answered once and greedily.
             generator: on the model's device; None draws from torch's own.
+            scored_next: whether ``score`` comes next, before the soft prompt changes: part of it is then computed here.
         """
         if not observations:
             return []
@@ -78,6 +80,7 @@ class SoftPromptPolicy:
             self.encoder.stop_ids,
             temperatures=temperatures,
             generator=generator,
+            scored_next=scored_next,
         )
         return [Answer(tokens, self.encoder.text(tokens), logprob) for tokens, logprob in completions]
 

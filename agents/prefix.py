@@ -35,7 +35,7 @@ class Head(NamedTuple):
 
 
 class KeptHead(NamedTuple):
-    """A head without gradients, and a copy of what it was made from, which may learn in place."""
+    """A head, and a copy of what it was made from, which may learn in place."""
 
     soft: Tensor
     common: list[int]
@@ -58,15 +58,21 @@ class Prefixes:
     def __init__(self, backbone: Backbone, pass_overhead: int, keeps: bool) -> None:
         self.backbone, self.pass_overhead, self.keeps = backbone, pass_overhead, keeps
         self._preamble: KeptHead | None = None
-        self._last: KeptHead | None = None
+        self._last: KeptHead | None = None  # without gradients
+        self._unused: KeptHead | None = None  # with gradients, for the one backward pass that they are good for
 
-    def head(self, soft: Soft, prompts: Sequence[Ids]) -> tuple[Head | None, Soft]:
+    def head(self, soft: Soft, prompts: Sequence[Ids], *, ahead: bool = False) -> tuple[Head | None, Soft]:
         """What the rows have in common, and what of the soft prompt is left to stand in every row.
 
         In common are the soft prompt, and where that is all of it, tokens that prompts begin with. They are computed,
-        or taken from the last call where these begin with what that had, and no gradient is wanted. The preamble alone
-        is in common where another pass through the model would cost more than it saves, and nothing where the model
-        cannot share.
+        or taken from an earlier call where these begin with what that had: from the last one where no gradient is
+        wanted, else from one that was ahead. The preamble alone is in common where another pass through the model
+        would cost more than it saves, and nothing where the model cannot share.
+
+        Args:
+            soft: the soft prompt.
+            prompts: of the rows.
+            ahead: whether its gradients are for a later call.
         """
         if not self.backbone.shares_prefix:
             return None, soft
@@ -77,10 +83,11 @@ class Prefixes:
         common = common_start(prompts) if soft.own is None else []
         if len(common) == min(map(len, prompts)):
             common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
-        left, last = Soft(nothing, nothing, soft.own), self._last
+        left = Soft(nothing, nothing, soft.own)
         learns = soft.shared.requires_grad and torch.is_grad_enabled()
-        if last is not None and not learns and last.serves(soft.constant(), common):
-            return last.head, left
+        kept, self._unused = self._unused if learns else self._last, None
+        if kept is not None and not ahead and kept.serves(soft.constant(), common):
+            return kept.head, left
         columns = len(soft.shared) + len(common)
         if not columns or (len(prompts) - 1) * columns <= self.pass_overhead:
             return before, Soft(nothing, soft.shared, soft.own)
@@ -88,6 +95,8 @@ class Prefixes:
         if self.keeps:
             made_from = soft.constant().detach().clone()
             self._last = KeptHead(made_from, common, head._replace(keys_values=head.kept))
+            if ahead and learns:
+                self._unused = KeptHead(made_from, common, head)
         return head, left
 
     @torch.no_grad()

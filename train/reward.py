@@ -107,7 +107,11 @@ class RewardRound:
         temperatures: list[Sequence[float]] = [(0.0,)] * len(again)
         temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]
         said = self.policy.act(
-            [*again, *questions], [*again_tasks, *tasks], temperatures=temperatures, generator=self.generator
+            [*again, *questions],
+            [*again_tasks, *tasks],
+            temperatures=temperatures,
+            generator=self.generator,
+            scored_next=True,
         )
         if again:
             self._note_after(texts(said[: len(again)]))

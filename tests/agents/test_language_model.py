@@ -127,6 +127,23 @@ def test_several_completions_of_some_prompts(any_lm: LoadedModel, kind: str) -> 
 
 
 @KINDS
+def test_answering_before_scoring_changes_no_gradient(any_lm: LoadedModel, kind: str) -> None:
+    soft, given, _ = fronts(any_lm, kind)
+    model = LanguageModel(any_lm)
+
+    def gradient() -> Tensor:
+        scored = model.score(given, PROMPTS, COMPLETIONS, [1, 1, 0, 2])
+        return torch.autograd.grad(scored.logprobs.sum(), soft, retain_graph="both" in kind)[0]
+
+    want = gradient()
+    said = model.generate(given, PROMPTS, 6, STOPS, scored_next=True)
+    assert said == model.generate(given, PROMPTS, 6, STOPS)
+    model.generate(given, PROMPTS, 6, STOPS, scored_next=True)
+    for _ in range(2):  # with what was computed before, and without
+        assert torch.allclose(gradient(), want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
+
+
+@KINDS
 def test_greedy_decoding_equals_the_plain_one(any_lm: LoadedModel, kind: str) -> None:
     with torch.no_grad():
         _, given, own = fronts(any_lm, kind)
