@@ -31,9 +31,9 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "init_text": few_shot(worked, 1),
     },
     "reward": {
-        "episodes": 1440,
-        "batch_size": 8,
-        "eval_interval": 360,
+        "episodes": 1920,
+        "batch_size": 16,
+        "eval_interval": 480,
         "lr": 0.06,
         "max_new_tokens": 12,
         # Behind examples of sequences, numbers would be drawn for everything.
@@ -64,14 +64,14 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (720 by default; 1440 from reward, 960 contrastive)."""
+    """Questions to learn from (720 by default; 1920 from reward, 960 contrastive)."""
     minutes: float | None = None
     """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None
-    """Questions to each gradient step (4, or 8 from reward); 1 learns from every question before the next one.
+    """Questions to each gradient step (4, or 16 from reward); 1 learns from every question before the next one.
     The processes that torchrun starts divide them evenly."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (240 by default, 360 from reward)."""
+    """Episodes from one evaluation to the next (240 by default, 480 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     generalisation: bool = False
@@ -115,9 +115,9 @@ class Config:
     """Learn faster on tasks that go badly, more slowly on those that go well."""
     estimator: Literal["reinforce", "rloo", "grpo", "maxrl", "raft", "exact"] = "exact"
     """How rewards become weights, for --loss reward. All weigh the model's own samples; exact has the environment pay
-    every answer that a question allows, where it says which and they are no more than --samples-per-question, and
-    weighs samples like maxrl elsewhere."""
-    samples_per_question: int = 8
+    every answer that a question allows, where it says which and they are no more than eight, and weighs samples like
+    maxrl elsewhere."""
+    samples_per_question: int = 4
     """Answers to each question, for --loss reward."""
     kl: float = 0.0
     """What sampled answers are charged for each nat by which they are likelier than unprompted (--loss reward)."""

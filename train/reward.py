@@ -15,6 +15,9 @@ from reasoning_arena.train.rounds import Lanes, RoundResult, new_stream, texts
 from reasoning_arena.train.stream import Lesson
 
 
+ENUMERATED = 8  # answers to a closed question, up to which each of them is paid
+
+
 class Group(NamedTuple):
     """The answers to one question that are paid and learnt from.
 
@@ -54,7 +57,9 @@ class RewardRound:
         self.estimator = ESTIMATORS[config.estimator]
         self.stream = new_stream(config)
         self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
-        self.paid = Lanes(config, self.stream.progression, config.samples_per_question)
+        self.samples = config.samples_per_question
+        self.slots = max(self.samples, ENUMERATED if self.estimator.enumerates else 0)
+        self.paid = Lanes(config, self.stream.progression, self.slots)
         # Of 64 bits, torch's generator on a CPU would look at the lower half alone.
         seed = np.random.SeedSequence([config.seed, distributed.rank()]).generate_state(1)[0]
         self.generator = torch.Generator(policy.lm.device).manual_seed(int(seed))
@@ -63,18 +68,18 @@ class RewardRound:
 
     def play(self) -> Update | None:
         """Learn from the next batch of questions."""
-        size = self.config.samples_per_question
         questions, tasks = self.before.questions, self.before.tasks
         greedy, groups = self._answers(questions, tasks, self.before.candidates)
         before, _ = self.before.answer(greedy)
-        told = [text for group in groups for text in (*group.texts, *[""] * (size - len(group.texts)))]
-        rewards = torch.from_numpy(self.paid.answer(told)[0]).float().view(-1, size)  # (B, G)
+        told = [text for group in groups for text in (*group.texts, *[""] * (self.slots - len(group.texts)))]
+        rewards = torch.from_numpy(self.paid.answer(told)[0]).float().view(-1, self.slots)  # (B, S)
         update, extra = self._learn(questions, tasks, groups, rewards)
         self.stream.note(tasks, list(before > 0))
         sampled = torch.tensor([not group.enumerated for group in groups])
+        own = rewards[:, : self.samples]
         # What the policy itself earned: its samples, or where there are none its greedy answer.
-        earned = torch.where(sampled, rewards.mean(1), torch.from_numpy(before).float())
-        success = (rewards[sampled] > 0).float().mean(1)
+        earned = torch.where(sampled, own.mean(1), torch.from_numpy(before).float())
+        success = (own[sampled] > 0).float().mean(1)
         extra |= self.stream.progression.figures()
         if len(success):
             dead = ((success == 0) | (success == 1)).float()
@@ -97,12 +102,12 @@ class RewardRound:
     def _answers(
         self, questions: Sequence[str], tasks: Sequence[str], candidates: Sequence[tuple[str, ...]]
     ) -> tuple[list[str], list[Group]]:
-        """Greedy answers to the questions, and those to be paid, up to ``samples_per_question`` for each.
+        """Greedy answers to the questions, and those to be paid: as many samples as asked for, or all that there are.
 
         The last round's questions are answered again beside them: what was learnt from them is what these begin with.
         """
-        size, encoder = self.config.samples_per_question, self.policy.encoder
-        closed = [self.estimator.enumerates and 0 < len(allowed) <= size for allowed in candidates]
+        size, encoder = self.samples, self.policy.encoder
+        closed = [self.estimator.enumerates and 0 < len(allowed) <= self.slots for allowed in candidates]
         again, again_tasks = ((), ()) if self.last is None else (self.last.questions, self.last.tasks)
         temperatures: list[Sequence[float]] = [(0.0,)] * len(again)
         temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]
@@ -139,13 +144,16 @@ class RewardRound:
         self, questions: Sequence[str], tasks: Sequence[str], groups: Sequence[Group], rewards: torch.Tensor
     ) -> tuple[Update | None, dict[str, float]]:
         """One step on the answers that carry a weight, or none where none does, and figures by TensorBoard tag."""
-        size, pull = self.config.samples_per_question, self.config.kl
-        weights = self.estimator.weights(rewards).clone()  # (B, G)
+        size, pull = self.samples, self.config.kl
         enumerated = torch.tensor([group.enumerated for group in groups])
-        weights[enumerated] = (rewards[enumerated] > 0).float()  # of those, only what was paid can carry a weight
+        weights = (rewards > 0).float()  # (B, S); of enumerated answers, only what was paid can carry one
+        weights[~enumerated] = 0.0
+        weights[~enumerated, :size] = self.estimator.weights(rewards[~enumerated, :size])
         for k, group in enumerate(groups):
             weights[k] = merged(weights[k], group.tokens)
-        wanted = (weights != 0) | (~enumerated[:, None] & (pull > 0))
+        wanted = weights != 0
+        if pull:
+            wanted[~enumerated, :size] = True
         chosen, again = wanted.nonzero().tolist(), self.stream.replay.draw()
         self.stream.replay.add(
             [Lesson(questions[k], tasks[k], groups[k].tokens[i]) for k, i in chosen if rewards[k, i] > 0]
@@ -158,7 +166,7 @@ class RewardRound:
         owners = [*(asked.index(k) for k, _ in chosen), *range(len(asked), len(prompts))]
         named = [*(tasks[k] for k in asked), *(one.task for one in again)]
         scored = self.policy.score(prompts, completions, owners, named)
-        logprobs = torch.zeros_like(rewards)  # (B, G), of those that were chosen
+        logprobs = torch.zeros_like(rewards)  # (B, S), of those that were chosen
         logprobs[wanted] = scored.logprobs.detach().sum(1).cpu()[: len(chosen)]
         for k in enumerated.nonzero().flatten().tolist():
             weights[k] = size * exact(rewards[k], logprobs[k])  # a question counts once
@@ -166,12 +174,12 @@ class RewardRound:
         if pull:
             apart = torch.zeros_like(rewards)
             apart[wanted] = logprobs[wanted] - self.policy.unprompted(prompts, completions, owners)[: len(chosen)].cpu()
-            apart = apart[~enumerated]
-            weights[~enumerated] -= pull * rloo(apart)  # relative to the others, so that all of it is charged
+            apart = apart[~enumerated, :size]
+            weights[~enumerated, :size] -= pull * rloo(apart)  # relative to the others, so that all of it is charged
             extra = {"train/kl": float(apart.mean())} if len(apart) else {}
         carried = torch.cat([weights[wanted], torch.full((len(again),), float(size))])
         carried *= self.stream.emphasis.factors(named)[owners]
-        n = rewards.numel() + size * len(again)
+        n = size * (len(groups) + len(again))
         return self.optimizer.step(weighted_completions(scored, carried, n)), extra
 
     def skip(self, rounds: int) -> None:

@@ -22,7 +22,7 @@ from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.losses import per_token, weighted_completions
 from reasoning_arena.train.online import main, train
 from reasoning_arena.train.optimizer import Optimizer
-from reasoning_arena.train.reward import RewardRound
+from reasoning_arena.train.reward import ENUMERATED, RewardRound
 from reasoning_arena.train.supervised import SupervisedRound
 
 
@@ -135,7 +135,7 @@ def test_reward_learning_never_looks_at_the_gold_answer(
 def test_exact_has_every_candidate_paid(small: Callable[..., Config], lm_folder: Path) -> None:
     lm, config = (
         load_model(str(lm_folder), "cpu", "float32"),
-        small(lm_folder, loss="reward", tasks=("comparison", "math")),
+        small(lm_folder, loss="reward", tasks=("comparison", "math"), samples_per_question=2),
     )
     policy = SoftPromptPolicy(lm, initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6)
     said: list[list[str]] = []
@@ -144,13 +144,15 @@ def test_exact_has_every_candidate_paid(small: Callable[..., Config], lm_folder:
         patch.setattr(ReasoningArenaVectorEnv, "step", _noting(said, ReasoningArenaVectorEnv.step))
         candidates = list(learning.paid.candidates)
         learning.play()
-    (paid,) = (row for row in said if len(row) == 12)
+    (paid,) = (row for row in said if len(row) == 4 * ENUMERATED)
     closed = 0
     for k in range(4):
-        allowed, answers = candidates[3 * k], paid[3 * k : 3 * k + 3]
-        if allowed:  # three people, three answers
-            assert answers == list(allowed)
+        allowed, answers = (one[ENUMERATED * k : ENUMERATED * (k + 1)] for one in (candidates, paid))
+        if allowed[0]:  # three people, three answers
+            assert answers == [*allowed[0], *[""] * (ENUMERATED - 3)]
             closed += 1
+        else:
+            assert answers[2:] == [""] * (ENUMERATED - 2)  # and what the two samples say
     assert 0 < closed < 4
 
 
