@@ -14,7 +14,6 @@ from reasoning_arena.train.optimizer import Optimizer, Update
 from reasoning_arena.train.rounds import Lanes, RoundResult, new_stream, texts
 from reasoning_arena.train.stream import Lesson
 
-
 ENUMERATED = 8  # answers to a closed question, up to which each of them is paid
 
 
