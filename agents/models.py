@@ -54,6 +54,11 @@ class LoadedModel:
         return int(self.model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
 
     @property
+    def context(self) -> int | None:
+        """How many tokens it reads at the most, soft prompt and answer among them; None where it does not say."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype that the model computes in."""
         return self.model.dtype
@@ -111,7 +116,7 @@ def _locate(name: str) -> str:
 def absolute_name(name: str) -> str:
     """A name under which the same model is found from any working folder."""
     path = Path(name).expanduser()
-    local = name not in EMBEDDED and (path.suffix == ".gguf" or path.is_dir())
+    local = bool(name) and name not in EMBEDDED and (path.suffix == ".gguf" or path.is_dir())
     return str(path.absolute()) if local else name
 
 

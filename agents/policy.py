@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import torch
 from reasoning_arena.agents.encoding import Encoder
+from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.language_model import Begun, LanguageModel, Scored
+from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
-from reasoning_arena.agents.steering import Steering
+from reasoning_arena.agents.steering import Soft, Steering
 from torch import Tensor
 
 
@@ -67,12 +69,17 @@ class SoftPromptPolicy:
             temperatures: for each question, 0 for greedily; by default every question is answered once and greedily.
             generator: on the model's device; None draws from torch's own.
             scored_next: whether ``score`` comes next, before the soft prompt changes: part of it is then computed here.
+
+        Raises:
+            AgentError: what was to be drawn from is no distribution, or soft prompt, question and answer are longer
+                than what the model reads.
         """
         if not observations:
             return []
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         with torch.no_grad():
             soft = self.soft_prompt(prompts, tasks)
+        self._check_length(soft, prompts, self.max_new_tokens)
         completions = self.language_model.generate(
             soft,
             prompts,
@@ -101,10 +108,23 @@ class SoftPromptPolicy:
             owners: which question each completion answers; by default the n-th answers the n-th.
             tasks: of which task each question is, for a steering that needs to know.
             keep_contexts: whether ``begin`` will be asked for these.
+
+        Raises:
+            AgentError: soft prompt, question and completion are longer than what the model reads.
         """
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         soft = self.soft_prompt(prompts, tasks)
+        self._check_length(soft, prompts, max(map(len, completions)))
         return self.language_model.score(soft, prompts, completions, owners, keep_contexts=keep_contexts)
+
+    def _check_length(self, soft: Soft, prompts: Sequence[Ids], answer: int) -> None:
+        """Refuse what is longer than the model's context, where it says how long that is."""
+        question, most = max(map(len, prompts)), self.lm.context
+        if most is not None and soft.columns + question + answer > most:
+            raise AgentError(
+                f"a soft prompt of {soft.columns} tokens, a question of {question} and an answer of up to {answer} are "
+                f"more than the {most} that model {self.lm.name!r} reads"
+            )
 
     @torch.no_grad()
     def unprompted(

@@ -44,6 +44,11 @@ class Soft(NamedTuple):
         """That of some questions, or of some repeated."""
         return self if self.own is None else self._replace(own=self.own[list(questions)])
 
+    @property
+    def columns(self) -> int:
+        """How many virtual tokens stand before a question, F + P + Q."""
+        return len(self.preamble) + len(self.shared) + (0 if self.own is None else self.own.shape[1])
+
     def constant(self) -> Tensor:
         """What is the same for all questions, ``[F + P, D]``."""
         return torch.cat([self.preamble, self.shared]) if len(self.preamble) else self.shared

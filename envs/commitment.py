@@ -7,20 +7,21 @@ import re
 from bisect import bisect_right
 from itertools import pairwise, zip_longest
 
-from reasoning_arena.envs.values import NUMBER_WORDS, Found
+from reasoning_arena.envs.values import NUMBER_WORDS, Found, said_in_words
 
 NOTHING = "none"  # the empty set
 STATED = r"\banswer(?:s|ed)?\b(?:\s+(?:is|must be|should be|has to be)\b|\s*[:=])?|\\boxed\b|####"
 STATEMENTS = re.compile(STATED)
 TAKEN_BACK = re.compile(
     r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either|hardly|i doubt|"
-    r"far from|nothing like|instead of|rather than|(?:all|any\w*|every\w*) but|other than|besides(?!,)|excluding|"
+    r"far from|nothing like|instead of|rather than|(?:all|any\w*|every\w*) but|other than|besides(?!,)|exclud\w+|"
     r"(?:apart|aside) from|ruled out|(?:the )?opposite of|no longer|(?:some|any)\w* else)\b|n't\b|!=|≠|~~|\?\s*no\b",
 )
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|smaller|larger|bigger) than|or (?:more|less|fewer)|"
     r"about|around|approximately|roughly|nearly|almost|no|up to|tens|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|"
-    r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed|close to|sqrt|roots? of)\b|"
+    r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed|close to|sqrt|roots? of|"
+    r"(?:square|cube) of|factorial|exceed\w*|beyond|hexadecimal|octal|binary)\b|"
     r"(?<![-=])>|[<≤≥~≈±√]",
 )
 _BOUNDED = re.compile(r"\b(?:between|over|under|above|below|near)\b")  # in front of a number
@@ -81,7 +82,9 @@ def revoked(
         return True
     if answer_type == "list" and _no_list(text, counted, end):
         return True
-    if answer_type in ("integer", "rational") and _no_number(text, found, counted, begin, end):
+    if answer_type in ("integer", "rational") and (
+        _no_number(text, found, counted, begin, end) or said_in_words(text, begin, end) - {value}
+    ):
         return True
     return answer_type != "summary" and _contradicted(text, found, marks, answer_type, value)
 

@@ -36,6 +36,7 @@ _ONES, NUMBER_WORDS = "|".join(_UNITS[1:10]), "|".join(_TENS + _UNITS)  # altern
 _HUNDREDS = rf"(?:({_ONES})[-\s]hundred\b(?:(?:\sand)?\s(?=(?:{NUMBER_WORDS})\b))?)?"
 _BELOW_100 = rf"(?:({'|'.join(_TENS)})[-\s]({_ONES})|({NUMBER_WORDS}))?"
 _IN_WORDS = re.compile(rf"(?:\b(?:(minus|negative)\s+)?|(?<!\w)(-))(?=(?:{NUMBER_WORDS})\b){_HUNDREDS}{_BELOW_100}\b")
+_ENDS = re.compile(r"\W*(?:\d|\n|\Z)|[^\w\s-]")
 _FRACTION_IS_ZERO = re.compile(r"\.0+\.?")
 _DECIMALS = re.compile(r"(?:\.\d+)?", re.ASCII)
 _DENOMINATOR = re.compile(r"0*[1-9]\d*", re.ASCII)
@@ -67,6 +68,18 @@ def plain(text: str) -> str:
 def in_digits(text: str) -> str:
     """A text with its number words, up to ``nine hundred and ninety-nine``, in digits."""
     return _IN_WORDS.sub(_digits, text)
+
+
+def said_in_words(text: str, begin: int, end: int) -> set[str]:
+    """The integers that a part of a text says in words and counts nothing by: the eight of ``27, maybe eight``.
+
+    ``two of them`` and ``eight apples`` count something, and ``one`` may be a pronoun.
+    """
+    return {
+        _digits(match)
+        for match in _IN_WORDS.finditer(text, begin, end)
+        if match[0] != "one" and _ENDS.match(text, match.end())
+    }
 
 
 def _digits(match: re.Match[str]) -> str:

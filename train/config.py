@@ -64,7 +64,7 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from (720 by default; 1920 from reward, 960 contrastive)."""
+    """Questions to learn from, rounded up to whole batches (720 by default; 1920 from reward, 960 contrastive)."""
     minutes: float | None = None
     """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None

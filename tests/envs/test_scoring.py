@@ -15,6 +15,7 @@ RIGHT = [
     "9", "9.", "9.0", " 9 ", "$9", "$9.00", "nine", "Nine.", "**9**", r"\boxed{9}", r"$\boxed{9}$", "Answer: 9.", "Answer: **9**",
     "The answer is 9", "the final answer is: $9.00", "#### 9", "= 9", "5 + 4 = 9", "3 + 4 = 7, 7 + 2 = 9", "so Bob has 9 apples",
     "Bob had 5 apples and got 4, so he has 9 apples.", "9 apples", "9!", "He has 9.\n", "9, 9", "Answer: 9 (nine)", "0009",
+    "9 (nine)", "nine (9)", "The two friends have 9", "9 is the right one", "9 square metres", "two and seven, so 9",
     "Answer: 9. So the answer is 9", "<answer>9</answer>", "<think>4 or 5, 8?</think> <answer> 9 </answer>", "<b>9</b>", "3 * 3 = 9",
     "3, 5, 7, 9, so 9", "12 minus 3 = 9", "5 + 4 => 9", "-> 9", "8 or 9? 4 + 5 = 9",
     "9th", "in the 9th place", "Answer: 5 + 4 = 9", "Answer: 12 - 3 = 9.", "9 places lie between them.", "He has 9 pens left over.",
@@ -24,7 +25,8 @@ WRONG = [
     "", "4 or 5", "8 9", "9, 10", "8, 9", "Answer: 4. Answer: 9", "Answer: 9. Answer: 4", "not 9", "The answer is not 9", "9 is wrong",
     "at least 9", "about 9", "9 or more", "less than 9", "9.5", "90", "99", "-9", "x9", "9x", "9/2", "9%", "9:30", "1e9", "٩",
     "9" * 5000, "the answer is correct", "no 9", "neither 9", "Answer: 9 or 10", "8 9 10", "nine or ten", "> 9", "between 8 and 9",
-    "9 or ten", "9 or another number", "x = 9 or x = 8", "x = 8 or x = 9", "8 or = 9", "anything but 9", "hardly 9", "I doubt 9", "far from 9", "9 * 9",
+    "9 eight", "8 nine", "9, eight", "9, alternatively eight", "nine 8", "9 factorial", "the square of 9", "exceeds 9", "beyond 9",
+    "9 in hexadecimal", "9 or ten", "9 or another number", "x = 9 or x = 8", "x = 8 or x = 9", "8 or = 9", "anything but 9", "hardly 9", "I doubt 9", "far from 9", "9 * 9",
     "9 x 9", "9 + 9", "9 × 9", "sqrt(9)", "9²", "9+", "9..10", "8...9", "9 thousand", "nine hundred", "9 million", "9 percent", "9 halves", "9 squared",
     "negative 9", "minus 9", "-nine", "9\u0664", "<answer>8</answer><answer>9</answer>", "<9>", "x<9", "9 or so", "x != 9", "x <= 9", ">= 9", "-(9)", "close to 9",
     "I do not believe the answer is 9", "It is false that the answer is 9", "9 * (9)", "(9)(9)", "9 divided by 9", r"9 \times 9", "9 ⋅ 9", "9 % 9",
@@ -89,6 +91,7 @@ def test_forms_of_a_name(text: str) -> None:
         "anyone but Bob",
         "all but Bob",
         "far from Bob",
+        "I exclude Bob",
     ],
 )
 def test_what_names_no_one(text: str) -> None:

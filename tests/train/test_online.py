@@ -185,11 +185,13 @@ def test_peft_loads_a_checkpoint_with_the_same_answers(lm_folder: Path, run: Pat
         (["--lr", "-1"], "--lr"),
         (["--loss", "reward", "--estimator", "rloo", "--samples-per-question", "1"], "at least 2"),
         (["--model", "/nowhere"], "no such folder"),
+        (["--model", ""], "no such folder"),
         (["--device", "tpu9"], "tpu9"),
         (["--resume", "/nowhere"], "no such run folder"),
         (["--eval-episodes", "1000", "--tasks", "sequence"], "lower --eval-episodes"),
         (["--seed", "99999999999999999999"], "--seed 99999999999999999999"),
         (["--curriculum"], "at least 2"),
+        (["--soft-tokens", "600"], "more than the 512"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_2(
