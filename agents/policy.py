@@ -117,15 +117,6 @@ class SoftPromptPolicy:
         self._check_length(soft, prompts, max(map(len, completions)))
         return self.language_model.score(soft, prompts, completions, owners, keep_contexts=keep_contexts)
 
-    def _check_length(self, soft: Soft, prompts: Sequence[Ids], answer: int) -> None:
-        """Refuse what is longer than the model's context, where it says how long that is."""
-        question, most = max(map(len, prompts)), self.lm.context
-        if most is not None and soft.columns + question + answer > most:
-            raise AgentError(
-                f"a soft prompt of {soft.columns} tokens, a question of {question} and an answer of up to {answer} are "
-                f"more than the {most} that model {self.lm.name!r} reads"
-            )
-
     @torch.no_grad()
     def unprompted(
         self, observations: Sequence[str], completions: Sequence[Sequence[int]], owners: Sequence[int] | None = None
@@ -164,3 +155,12 @@ class SoftPromptPolicy:
         Not where the model itself learns, for what it computed before a step holds no more after it.
         """
         return self.language_model.shares_prefix and not self.soft_prompt.changes_model
+
+    def _check_length(self, soft: Soft, prompts: Sequence[Ids], answer: int) -> None:
+        """Refuse what is longer than the model's context, where it says how long that is."""
+        question, most = max(map(len, prompts)), self.lm.context
+        if most is not None and soft.columns + question + answer > most:
+            raise AgentError(
+                f"a soft prompt of {soft.columns} tokens, a question of {question} and an answer of up to {answer} are "
+                f"more than the {most} that model {self.lm.name!r} reads"
+            )

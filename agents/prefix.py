@@ -85,8 +85,9 @@ class Prefixes:
             common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
         left = Soft(nothing, nothing, soft.own)
         learns = soft.shared.requires_grad and torch.is_grad_enabled()
-        kept, self._unused = self._unused if learns else self._last, None
-        if kept is not None and not ahead and kept.serves(soft.constant(), common):
+        kept = self._unused if learns else self._last
+        self._unused = kept if ahead and learns else None
+        if kept is not None and kept.serves(soft.constant(), common):
             return kept.head, left
         columns = len(soft.shared) + len(common)
         if not columns or (len(prompts) - 1) * columns <= self.pass_overhead:

@@ -82,9 +82,7 @@ def revoked(
         return True
     if answer_type == "list" and _no_list(text, counted, end):
         return True
-    if answer_type in ("integer", "rational") and (
-        _no_number(text, found, counted, begin, end) or said_in_words(text, begin, end) - {value}
-    ):
+    if answer_type in ("integer", "rational") and _no_number(text, found, counted, begin, end):
         return True
     return answer_type != "summary" and _contradicted(text, found, marks, answer_type, value)
 
@@ -92,7 +90,7 @@ def revoked(
 def _no_number(text: str, found: list[Found], counted: list[Found], begin: int, end: int) -> bool:
     """Whether a number is a bound, a guess, one of several or part of a calculation."""
     hedged = _HEDGED.search(text, begin, end) or _BOUNDED.search(text, begin, counted[-1].start)
-    if hedged or _calculated(text, counted):
+    if hedged or _calculated(text, counted) or said_in_words(text, begin, end) - {counted[0].value}:
         return True
     # "9 or = 8": an "or" between two conclusions, too, if one sentence holds them.
     others = max((one.end for one in found if one.start < begin), default=0)

@@ -106,7 +106,7 @@ class RewardRound:
         The last round's questions are answered again beside them: what was learnt from them is what these begin with.
         """
         size, encoder = self.samples, self.policy.encoder
-        closed = [self.estimator.enumerates and 0 < len(allowed) <= self.slots for allowed in candidates]
+        closed = [self.estimator.enumerates and 0 < len(allowed) <= ENUMERATED for allowed in candidates]
         again, again_tasks = ((), ()) if self.last is None else (self.last.questions, self.last.tasks)
         temperatures: list[Sequence[float]] = [(0.0,)] * len(again)
         temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]

@@ -143,6 +143,19 @@ def test_answering_before_scoring_changes_no_gradient(any_lm: LoadedModel, kind:
         assert torch.allclose(gradient(), want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
 
 
+def test_what_all_begin_with_is_computed_once_for_answering_and_scoring(lm: LoadedModel) -> None:
+    soft, model, computed = soft_prompt(lm, 3), LanguageModel(lm), []
+    prefixes = model._prefixes
+    prefixes.pass_overhead, compute = 0, prefixes._compute
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prefixes, "_compute", lambda *given: (computed.append(given), compute(*given))[1])
+        for times in (1, 2):  # a second backward pass needs it computed again
+            for _ in range(2):
+                model.generate(soft, PROMPTS, 6, STOPS, scored_next=True)
+            model.score(soft, PROMPTS, COMPLETIONS).logprobs.sum().backward()
+            assert len(computed) == times
+
+
 @KINDS
 def test_greedy_decoding_equals_the_plain_one(any_lm: LoadedModel, kind: str) -> None:
     with torch.no_grad():
