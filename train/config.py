@@ -50,6 +50,20 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
 }
 
 
+# What some flags are for; elsewhere nothing looks at them.
+MEANT_FOR: dict[str, tuple[str, tuple[str, ...]]] = {
+    "estimator": ("loss", ("reward",)),
+    "samples_per_question": ("loss", ("reward",)),
+    "temperature": ("loss", ("reward",)),
+    "kl": ("loss", ("reward",)),
+    "target": ("loss", ("supervised", "contrastive")),
+    "own_tokens": ("learner", ("per-task", "mixture")),
+    "experts": ("learner", ("mixture",)),
+    "lora_rank": ("learner", ADAPTED),
+    "init_text": ("init", ("text",)),
+}
+
+
 @dataclass(frozen=True)
 class Config:
     """Teach a frozen language model by gradient descent on a soft prompt, one question at a time."""
@@ -193,6 +207,23 @@ class Config:
                 f"--samples-per-question {self.samples_per_question} is not allowed with --estimator {self.estimator}"
                 f"{' and --kl' if self.kl else ''}; give at least {least}"
             )
+
+    def refuse_unused(self) -> None:
+        """Refuse flags that were set but are looked at by other losses, learners or initialisations alone.
+
+        Studies share one configuration between several of these, and do not ask for this.
+
+        Raises:
+            TrainingError: there is such a flag.
+        """
+        for name, (chooser, choices) in MEANT_FOR.items():
+            chosen = getattr(self, chooser)
+            if chosen not in choices and getattr(self, name) != getattr(Config, name):
+                flags = [one.replace("_", "-") for one in (name, chooser)]
+                raise TrainingError(
+                    f"--{flags[0]} has no place beside --{flags[1]} {chosen}; it is for --{flags[1]} "
+                    f"{' or '.join(choices)}"
+                )
 
     def resolved(self) -> "Resolved":
         """The same, checked, with every number that depends on the loss filled in.
