@@ -31,9 +31,9 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "init_text": few_shot(worked, 1),
     },
     "reward": {
-        "episodes": 1920,
+        "episodes": 1600,
         "batch_size": 16,
-        "eval_interval": 480,
+        "eval_interval": 400,
         "lr": 0.06,
         "max_new_tokens": 12,
         # Behind examples of sequences, numbers would be drawn for everything.
@@ -78,14 +78,14 @@ class Config:
     model: str = DEFAULT_MODEL
     """The embedded model's name, a Hub id, a local folder, or a .gguf file."""
     episodes: int | None = None
-    """Questions to learn from, rounded up to whole batches (720 by default; 1920 from reward, 960 contrastive)."""
+    """Questions to learn from, rounded up to whole batches (720 by default; 1600 from reward, 960 contrastive)."""
     minutes: float | None = None
     """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 16 from reward); 1 learns from every question before the next one.
     The processes that torchrun starts divide them evenly."""
     eval_interval: int | None = None
-    """Episodes from one evaluation to the next (240 by default, 480 from reward)."""
+    """Episodes from one evaluation to the next (240 by default, 400 from reward)."""
     eval_episodes: int = 200
     """Held-out problems in an evaluation; always the same ones."""
     generalisation: bool = False
@@ -122,7 +122,8 @@ class Config:
     """Begin at difficulty 1, and let each task become harder with success, up to --difficulty."""
     replay: int | None = None
     """Earlier questions that each step goes over again: gold answers, or from reward the answers that earned some
-    (supervised as many as make a step of up to eight: 7 beside 1, 6 beside 2, 4 beside 4; else none)."""
+    (supervised as many as make a step of up to eight: 7 beside 1, 6 beside 2, 4 beside 4; from reward twice as many as
+    new ones; contrastive none)."""
     replay_capacity: int = 1000
     """How many of those are kept of each task."""
     adaptive: bool = False
@@ -131,7 +132,7 @@ class Config:
     """How rewards become weights, for --loss reward. All weigh the model's own samples; exact has the environment pay
     every answer that a question allows, where it says which and they are no more than eight, and weighs samples like
     maxrl elsewhere."""
-    samples_per_question: int = 4
+    samples_per_question: int = 8
     """Answers to each question, for --loss reward."""
     kl: float = 0.0
     """What sampled answers are charged for each nat by which they are likelier than unprompted (--loss reward)."""
@@ -240,7 +241,8 @@ class Config:
         usual = DEFAULTS[self.loss]["batch_size"]
         batch, replay = self.batch_size or usual, self.replay
         if replay is None:  # a multiple of the batch, so that what divides the one divides the other
-            replay = missing["replay"] = max(0, STEP // batch - 1) * batch if self.loss == "supervised" else 0
+            beside = {"supervised": max(0, STEP // batch - 1), "reward": 2, "contrastive": 0}[self.loss]
+            replay = missing["replay"] = beside * batch
         if "lr" in missing:  # fewer questions, a noisier gradient
             missing["lr"] *= min(1.0, math.sqrt((batch + replay) / usual))
         # A run may be gone on with from elsewhere.

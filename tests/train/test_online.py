@@ -250,7 +250,7 @@ def test_held_out_problems_are_different_and_always_the_same(small: Callable[...
 
 def test_a_supervised_step_goes_over_up_to_eight_questions_by_default() -> None:
     assert [Config(batch_size=n).resolved().replay for n in (1, 2, 3, 4, 5, 8, 16)] == [7, 6, 3, 4, 0, 0, 0]
-    assert Config(loss="reward", batch_size=1).resolved().replay == 0
+    assert Config(loss="reward", batch_size=1).resolved().replay == 2
     assert Config(replay=0).resolved().replay == 0
 
 
