@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from reasoning_arena.agents.models import DEFAULT_MODEL, DtypeName, absolute_name
 from reasoning_arena.agents.soft_prompt import SoftPromptInit
@@ -28,6 +28,7 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "eval_interval": 240,
         "lr": 0.2,
         "max_new_tokens": 56,
+        "replay_draws": "evenly",
         "init_text": few_shot(worked, 1),
     },
     "reward": {
@@ -36,6 +37,7 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "eval_interval": 400,
         "lr": 0.06,
         "max_new_tokens": 12,
+        "replay_draws": "mistakes",
         # Behind examples of sequences, numbers would be drawn for everything.
         "init_text": few_shot(brief, 2, ("sequence", "math", "causal", "grid", "comparison")),
     },
@@ -45,6 +47,7 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "eval_interval": 240,
         "lr": 0.1,
         "max_new_tokens": 56,
+        "replay_draws": "evenly",
         "init_text": few_shot(plain, 1),
     },
 }
@@ -124,6 +127,8 @@ class Config:
     """Earlier questions that each step goes over again: gold answers, or from reward the answers that earned some
     (supervised as many as make a step of up to eight: 7 beside 1, 6 beside 2, 4 beside 4; from reward twice as many as
     new ones; contrastive none)."""
+    replay_draws: Literal["evenly", "mistakes"] | None = None
+    """Which earlier questions those are: as many of each task, or more of what is likely to be missed (from reward)."""
     replay_capacity: int = 1000
     """How many of those are kept of each task."""
     adaptive: bool = False
@@ -285,6 +290,7 @@ class Resolved(Config):
     eval_interval: int = 0
     lr: float = 0.0
     replay: int = 0
+    replay_draws: Literal["evenly", "mistakes"] = "evenly"
     max_new_tokens: int = 0
 
 
@@ -293,7 +299,7 @@ def _fits(value: object, kind: Any) -> bool:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return value in arguments
-    if origin is UnionType:
+    if origin in (UnionType, Union):
         return any(_fits(value, one) for one in arguments)
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(one, arguments[0]) for one in value)

@@ -154,10 +154,8 @@ class RewardRound:
         if pull:
             wanted[~enumerated, :size] = True
         chosen, again = wanted.nonzero().tolist(), self.stream.replay.draw()
-        self.stream.replay.add(
-            [Lesson(questions[k], tasks[k], groups[k].tokens[i]) for k, i in chosen if rewards[k, i] > 0]
-        )
         if not chosen and not again:
+            self.stream.replay.remember([], torch.zeros(0))  # other processes may have some
             return self.optimizer.step(None), {}
         asked = sorted({k for k, _ in chosen})
         prompts = [*(questions[k] for k in asked), *(one.question for one in again)]
@@ -166,7 +164,11 @@ class RewardRound:
         named = [*(tasks[k] for k in asked), *(one.task for one in again)]
         scored = self.policy.score(prompts, completions, owners, named)
         logprobs = torch.zeros_like(rewards)  # (B, S), of those that were chosen
-        logprobs[wanted] = scored.logprobs.detach().sum(1).cpu()[: len(chosen)]
+        known = scored.logprobs.detach().sum(1).cpu()
+        logprobs[wanted] = known[: len(chosen)]
+        paid = [n for n, (k, i) in enumerate(chosen) if rewards[k, i] > 0]
+        lessons = [Lesson(questions[k], tasks[k], groups[k].tokens[i]) for k, i in (chosen[n] for n in paid)]
+        self.stream.replay.remember([*lessons, *again], known[[*paid, *range(len(chosen), len(known))]])
         for k in enumerated.nonzero().flatten().tolist():
             weights[k] = size * exact(rewards[k], logprobs[k])  # a question counts once
         extra = {}

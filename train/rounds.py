@@ -124,7 +124,8 @@ def pooled(results: Sequence[RoundResult]) -> list[RoundResult]:
 
 def new_stream(config: Resolved) -> Stream:
     """What a run's questions are like, and what is gone over again."""
-    replay = Replay(config.replay_capacity, config.replay, config.seed)
+    prioritized = config.replay_draws == "mistakes"
+    replay = Replay(config.replay_capacity, config.replay, config.seed, prioritized=prioritized)
     progression = Progression(config.tasks, config.difficulty if config.curriculum else None)
     return Stream(replay, Emphasis(config.adaptive), progression)
 

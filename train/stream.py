@@ -3,16 +3,15 @@
 All three follow from the answers alone, so equal seeds give equal runs, and all three are saved with a run.
 """
 
-from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from reasoning_arena.envs.curriculum import Ladder
 from reasoning_arena.train import distributed
 
-T = TypeVar("T")
 Levels = dict[str, int] | None
+NEVER_SURE = 0.05  # added to the chance that something is missed
 
 
 class Lesson(NamedTuple):
@@ -24,50 +23,66 @@ class Lesson(NamedTuple):
 
 
 class Replay:
-    """The last answers worth repeating, from which each step draws some, as many of one task as of another.
+    """The last answers worth repeating, from which each step draws some.
 
-    So a task at which answers are seldom worth repeating is gone over as often as any other. All processes of a run
-    keep the same ones and draw the same, and each goes over its share of them.
+    Tasks are drawn evenly, so one at which answers are seldom worth repeating is gone over as often as any other; or,
+    prioritized, in proportion to how likely their lessons were to be missed when they were last scored, on average, and
+    so is each of a task's lessons (after prioritized experience replay, 1511.05952). All processes of a run keep the
+    same ones and draw the same, and each goes over its share of them.
 
     Args:
         capacity: how many are kept of each task.
         number: how many a step draws.
         seed: of the draws.
+        prioritized: whether what is likely to be missed is drawn more often.
     """
 
-    def __init__(self, capacity: int, number: int, seed: int) -> None:
-        self.capacity, self.number = capacity, number
-        self.kept: dict[str, deque[Lesson]] = {}
+    def __init__(self, capacity: int, number: int, seed: int, *, prioritized: bool = False) -> None:
+        self.capacity, self.number, self.prioritized = capacity, number, prioritized
+        self.kept: dict[str, dict[Lesson, float]] = {}  # by task; with the chance that it is missed, the oldest first
         self.generator = torch.Generator().manual_seed(seed)
 
     def draw(self) -> list[Lesson]:
-        """What this process goes over again in a step, each of a task drawn evenly; nothing where none are kept."""
-        tasks = list(self.kept)
-        drawn = [self._any(self.kept[self._any(tasks)]) for _ in range(self.number if tasks else 0)]
-        return drawn[distributed.share(len(drawn))]
+        """What this process goes over again in a step, each of it once; as many as there are where those are fewer."""
+        lessons = [lesson for some in self.kept.values() for lesson in some]
+        number = min(self.number, len(lessons))
+        number -= number % distributed.size()
+        if not number:
+            return []
+        chances = [
+            (missed if self.prioritized else 1.0) / len(some) for some in self.kept.values() for missed in some.values()
+        ]
+        drawn = torch.multinomial(torch.tensor(chances, dtype=torch.double), number, generator=self.generator)
+        return [lessons[i] for i in drawn.tolist()][distributed.share(number)]
 
-    def _any(self, things: Sequence[T]) -> T:
-        return things[int(torch.randint(len(things), (1,), generator=self.generator))]
+    def remember(self, lessons: Sequence[Lesson], logprobs: torch.Tensor) -> None:
+        """Keep these and those of the other processes, all of which have to call this; the oldest make room.
 
-    def add(self, lessons: Sequence[Lesson]) -> None:
-        """Keep these and what the other processes add, all of which have to; the oldest make room."""
+        Args:
+            lessons: new ones, and those gone over again, of which only the chance is new.
+            logprobs: of their completions, ``[N]``.
+        """
         if self.number:
-            for some in distributed.gathered(list(lessons)):
+            missed = (NEVER_SURE - torch.expm1(logprobs.double())).tolist()
+            for some in distributed.gathered(list(zip(lessons, missed, strict=True))):
                 self._keep(some)
 
-    def _keep(self, lessons: Sequence[Lesson]) -> None:
-        for lesson in lessons:
-            self.kept.setdefault(lesson.task, deque(maxlen=self.capacity)).append(lesson)
+    def _keep(self, rated: Sequence[tuple[Lesson, float]]) -> None:
+        for lesson, missed in rated:
+            kept = self.kept.setdefault(lesson.task, {})
+            if lesson not in kept and len(kept) == self.capacity:
+                del kept[next(iter(kept))]
+            kept[lesson] = missed
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        kept = [tuple(one) for some in self.kept.values() for one in some]
+        kept = [(tuple(lesson), missed) for some in self.kept.values() for lesson, missed in some.items()]
         return {"kept": kept, "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
         self.kept.clear()
-        self._keep([Lesson(question, task, tuple(tokens)) for question, task, tokens in state["kept"]])
+        self._keep([(Lesson(*lesson), missed) for lesson, missed in state["kept"]])
         self.generator.set_state(state["generator"])
 
 

@@ -93,7 +93,6 @@ class SupervisedRound:
         """One step on these questions, and on earlier ones beside them; how the questions' targets were scored."""
         n, tasks, targets, wrong = len(questions), told["task"].tolist(), self._targets(told), self._wrong(told)
         again = self.stream.replay.draw()
-        self.stream.replay.add([Lesson(*lesson) for lesson in zip(questions, tasks, targets, strict=True)])
         # The questions' targets first, then what is gone over again, then wrong answers to the questions.
         completions = [*targets, *(one.completion for one in again), *(ids for some in wrong for ids in some)]
         owners = [*range(n + len(again)), *(k for k, some in enumerate(wrong) for _ in some)]
@@ -104,11 +103,14 @@ class SupervisedRound:
             [*tasks, *(one.task for one in again)],
             keep_contexts=self.scout is not None,
         )
+        lessons = [*(Lesson(*one) for one in zip(questions, tasks, targets, strict=True)), *again]
+        logprobs = scored.logprobs.detach().sum(1)
+        self.stream.replay.remember(lessons, logprobs[: len(lessons)])
         self._score_again()  # with the soft prompt that this round begins with, whose keys and values are still there
         weights = per_token(scored)
         weights[n + len(again) :] = 0  # cross-entropy has nothing to say about wrong answers
         if any(wrong):
-            weights += contrast(scored.logprobs.detach().sum(1), torch.tensor(owners, device=weights.device))
+            weights += contrast(logprobs, torch.tensor(owners, device=weights.device))
         factors = self.stream.emphasis.factors([*tasks, *(one.task for one in again)])
         weights *= factors[owners].to(weights)
         update = self.optimizer.step(weighted_completions(scored, weights, n + len(again)))

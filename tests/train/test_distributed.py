@@ -24,7 +24,6 @@ SETTINGS: dict[str, Any] = {
     "eval_episodes": 11,  # more for one process than for the other
     "soft_tokens": 4,
     "max_new_tokens": 6,
-    "samples_per_question": 3,
     "replay": 2,
     "dtype": "float32",
     "device": "cpu",

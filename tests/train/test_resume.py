@@ -144,7 +144,7 @@ def test_an_interrupted_run_saves_everything(small: Callable[..., Config], lm_fo
     settings = [
         f"--{k.replace('_', '-')}={v}"
         for k, v in dataclasses.asdict(small(lm_folder, episodes=100_000)).items()
-        if v and k not in ("tasks", "chat_template", "quiet")
+        if v and k not in ("tasks", "chat_template", "quiet", "samples_per_question")
     ]
     command = [
         sys.executable,
