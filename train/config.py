@@ -128,7 +128,8 @@ class Config:
     (supervised as many as make a step of up to eight: 7 beside 1, 6 beside 2, 4 beside 4; from reward twice as many as
     new ones; contrastive none)."""
     replay_draws: Literal["evenly", "mistakes"] | None = None
-    """Which earlier questions those are: as many of each task, or more of what is likely to be missed (from reward)."""
+    """Which earlier questions those are: evenly, as many of each task as it has; mistakes, more of what is likely to be
+    missed (by default evenly, from reward mistakes)."""
     replay_capacity: int = 1000
     """How many of those are kept of each task."""
     adaptive: bool = False
@@ -170,8 +171,10 @@ class Config:
             ArenaError: an unknown task or difficulty.
         """
         for name, kind in get_type_hints(Config).items():
-            value, choices = getattr(self, name), get_args(kind) if get_origin(kind) is Literal else ()
+            value = getattr(self, name)
             if not _fits(value, kind):
+                literals = [one for one in (kind, *get_args(kind)) if get_origin(one) is Literal]
+                choices = [choice for one in literals for choice in get_args(one)]
                 wanted = f"give {', '.join(choices)}" if choices else f"it is no {getattr(kind, '__name__', kind)}"
                 raise TrainingError(f"--{name.replace('_', '-')} {value!r} is not allowed; {wanted}")
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
@@ -202,8 +205,8 @@ class Config:
             raise TrainingError(f"--seed {self.seed} is not allowed; give an integer from 0 to {2**32 - 1}")
         if self.curriculum and self.difficulty == 1:
             raise TrainingError("--curriculum rises from difficulty 1 to --difficulty; give one of at least 2")
-        for name in ("init_text", "preamble", "soft_tokens"):
-            if self.init_from is not None and getattr(self, name) is not None:
+        for name in ("init", "init_text", "preamble", "soft_tokens"):
+            if self.init_from is not None and getattr(self, name) != getattr(Config, name):
                 raise TrainingError(f"--{name.replace('_', '-')} has no place beside --init-from, which brings its own")
         if self.kl and self.learner in ADAPTED:
             raise TrainingError(f"--kl is not allowed with --learner {self.learner}, which changes the model itself")

@@ -49,14 +49,15 @@ def run(study: Continual) -> tuple[Json, str]:
         runs = []
         for seed in study.seeds:
             one = Phases(dataclasses.replace(config, seed=seed))
-            replay = Replay(config.replay_capacity, study.replay, seed) if REPLAYED in variant else None
+            prioritized = config.replay_draws == "mistakes"
+            replay = Replay(config.replay_capacity, study.replay, seed, prioritized=prioritized)
             curve = [one.accuracy()]
             unasked = set(tasks) - set(curve[0])
             if unasked:
                 raise TrainingError(f"no held-out problem is of {', '.join(sorted(unasked))}; evaluate on more of them")
             for phase, task in enumerate(study.phases):
                 bar.set_description(f"{variant}, seed {seed}, {task}")
-                one.learn([task], study.episodes, phase, replay)
+                one.learn([task], study.episodes, phase, replay if REPLAYED in variant else None)
                 curve.append(one.accuracy())
                 bar.update()
             runs.append({"seed": seed, "accuracy": curve, **figures(study.phases, curve)})

@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         config = tyro.cli(Config, prog="python -m train.online", args=arguments)
-        config.refuse_unused()
+        if config.resume is None:
+            config.refuse_unused()
         with distributed.joined():
             results = train(config)
         if results:

@@ -166,15 +166,16 @@ class RewardRound:
         logprobs = torch.zeros_like(rewards)  # (B, S), of those that were chosen
         known = scored.logprobs.detach().sum(1).cpu()
         logprobs[wanted] = known[: len(chosen)]
-        paid = [n for n, (k, i) in enumerate(chosen) if rewards[k, i] > 0]
-        lessons = [Lesson(questions[k], tasks[k], groups[k].tokens[i]) for k, i in (chosen[n] for n in paid)]
-        self.stream.replay.remember([*lessons, *again], known[[*paid, *range(len(chosen), len(known))]])
+        worth = [n for n, (k, i) in enumerate(chosen) if rewards[k, i] > 0] + [*range(len(chosen), len(completions))]
+        lessons = [Lesson(prompts[owners[n]], named[owners[n]], completions[n]) for n in worth]
+        self.stream.replay.remember(lessons, known[worth])
         for k in enumerated.nonzero().flatten().tolist():
             weights[k] = size * exact(rewards[k], logprobs[k])  # a question counts once
         extra = {}
-        if pull:
+        if pull and chosen:
+            new = prompts[: len(asked)], completions[: len(chosen)], owners[: len(chosen)]
             apart = torch.zeros_like(rewards)
-            apart[wanted] = logprobs[wanted] - self.policy.unprompted(prompts, completions, owners)[: len(chosen)].cpu()
+            apart[wanted] = logprobs[wanted] - self.policy.unprompted(*new).cpu()
             apart = apart[~enumerated, :size]
             weights[~enumerated, :size] -= pull * rloo(apart)  # relative to the others, so that all of it is charged
             extra = {"train/kl": float(apart.mean())} if len(apart) else {}

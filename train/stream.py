@@ -1,6 +1,7 @@
 """What a learner meets: how hard the questions are, how much each of them counts, and what is gone over again.
 
-All three follow from the answers alone, so equal seeds give equal runs, and all three are saved with a run.
+All three follow from the answers and how likely they were, so equal seeds give equal runs, and all three are saved with
+a run.
 """
 
 from collections.abc import Sequence
@@ -25,10 +26,11 @@ class Lesson(NamedTuple):
 class Replay:
     """The last answers worth repeating, from which each step draws some.
 
-    Tasks are drawn evenly, so one at which answers are seldom worth repeating is gone over as often as any other; or,
-    prioritized, in proportion to how likely their lessons were to be missed when they were last scored, on average, and
-    so is each of a task's lessons (after prioritized experience replay, 1511.05952). All processes of a run keep the
-    same ones and draw the same, and each goes over its share of them.
+    Tasks are drawn evenly, so one at which answers are seldom worth repeating is gone over as often as any other, as
+    far as it has that many, since a step draws nothing twice; or, prioritized, in proportion to how likely their
+    lessons were to be missed when they were last scored, on average, and so is each of a task's lessons (after
+    prioritized experience replay, 1511.05952). All processes of a run keep the same ones and draw the same, and each
+    goes over its share of them; the draw is as large as divides by them.
 
     Args:
         capacity: how many are kept of each task.
@@ -64,8 +66,9 @@ class Replay:
         """
         if self.number:
             missed = (NEVER_SURE - torch.expm1(logprobs.double())).tolist()
-            for some in distributed.gathered(list(zip(lessons, missed, strict=True))):
-                self._keep(some)
+            rated = [one for some in distributed.gathered(list(zip(lessons, missed, strict=True))) for one in some]
+            # What is kept first, before new ones take its place: else it would come back as if it were new.
+            self._keep(sorted(rated, key=lambda one: one[0] not in self.kept.get(one[0].task, {})))
 
     def _keep(self, rated: Sequence[tuple[Lesson, float]]) -> None:
         for lesson, missed in rated:

@@ -70,10 +70,10 @@ def test_every_learner_learns_by_every_objective_and_resumes(
 def test_a_run_with_every_stream_resumes(lm_folder: Path, tmp_path: Path, loss: str) -> None:
     run = tmp_path / "run"
     stream: dict[str, Any] = {"replay": 3, "adaptive": True, "curriculum": True, "difficulty": 3}
-    if loss == "reward":
-        stream |= {"kl": 0.1, "estimator": "rloo"}
+    stream |= {"kl": 0.1} if loss == "reward" else {"replay_draws": "mistakes"}
     whole = train(small(lm_folder, loss=loss, run_dir=run, **stream))
     cut_back(run, 4)
+    assert load_state(run / "checkpoints" / "episode-000004")["stream"][0]["replay"]["kept"]
     assert main(["--resume", str(run), "--quiet"]) == 0
     assert json.loads((run / "results.json").read_text())["training"] == whole["training"]
 
@@ -248,6 +248,7 @@ def test_what_is_learnt_does_not_depend_on_when_it_is_evaluated(lm_folder: Path,
         (["--lora-rank", "4", "--learner", "mixture"], "it is for --learner lora or hybrid"),
         (["--init-text", "x", "--init", "random"], "--init-text has no place beside --init random"),
         (["--init-from", "/nowhere"], "/nowhere"),
+        (["--init-from", "/nowhere", "--init", "random"], "--init has no place beside --init-from"),
     ],
 )
 def test_mistakes_get_one_line(
@@ -275,3 +276,20 @@ def test_reward_counts_replayed_answers_once_a_question(lm: LoadedModel, lm_fold
         learning.play()
     learning.settle(everything=True)
     assert len(learning.stream.replay.kept["comparison"]) == 12  # every question has one candidate that was paid
+
+
+def test_replayed_answers_are_rated_by_how_likely_they_were(lm: LoadedModel, lm_folder: Path) -> None:
+    config = small(lm_folder, loss="reward", replay=2, tasks=("comparison", "grid")).resolved()
+    policy = SoftPromptPolicy(lm, new_steering(config, lm), max_new_tokens=6)
+    learning = RewardRound(config, policy, Optimizer(policy, 0.1, 3))
+    learning.play()
+    before = {lesson: missed for some in learning.stream.replay.kept.values() for lesson, missed in some.items()}
+    begun = copy.deepcopy(policy.soft_prompt.state_dict())
+    learning.play()
+    after = {lesson: missed for some in learning.stream.replay.kept.values() for lesson, missed in some.items()}
+    rated = [lesson for lesson, missed in after.items() if before.get(lesson) != missed]
+    assert len(rated) == 4 + 2  # new ones and those gone over again
+    policy.soft_prompt.load_state_dict(begun)
+    scored = policy.score([one.question for one in rated], [one.completion for one in rated])
+    likely = scored.logprobs.detach().sum(1).exp().tolist()
+    assert [after[lesson] for lesson in rated] == pytest.approx([1.05 - one for one in likely], abs=1e-4)

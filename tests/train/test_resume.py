@@ -87,6 +87,8 @@ def test_a_run_cannot_be_made_shorter(run: Path, tmp_path: Path, capsys: pytest.
 def test_a_run_stays_what_it_was(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--resume", str(run), "--lr", "5"]) == 2
     assert capsys.readouterr().err.startswith("error: --lr has no place")
+    assert main(["--resume", str(run), "--temperature", "1"]) == 2
+    assert capsys.readouterr().err.startswith("error: --temperature has no place beside --resume")
 
 
 def test_a_failed_start_leaves_no_folder(lm_folder: Path, tmp_path: Path) -> None:

@@ -26,6 +26,14 @@ def test_replay_keeps_the_last_and_draws_evenly_from_tasks() -> None:
     assert sorted(replay.draw()) == sorted([*easy[3:], hard])  # each of them once
 
 
+def test_what_is_gone_over_again_stays_as_old_as_it_is() -> None:
+    a, b, c = (Lesson(f"question {i}", "math", (i, 2)) for i in range(3))
+    replay = Replay(capacity=2, number=1, seed=0)
+    replay.remember([a, b], torch.full((2,), -1.0))
+    replay.remember([c, a], torch.full((2,), -1.0))  # a makes room
+    assert list(replay.kept["math"]) == [b, c]
+
+
 def test_prioritized_replay_draws_what_is_likely_to_be_missed() -> None:
     lessons = [Lesson(f"question {i}", task, (i, 2)) for i, task in enumerate(["math", "math", "grid", "grid"])]
     replay = Replay(capacity=5, number=1, seed=0, prioritized=True)
