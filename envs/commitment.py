@@ -15,12 +15,14 @@ STATEMENTS = re.compile(STATED)
 TAKEN_BACK = re.compile(
     r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either|hardly|i doubt|"
     r"far from|nothing like|instead of|rather than|(?:all|any\w*|every\w*) but|other than|besides(?!,)|exclud\w+|"
-    r"(?:apart|aside) from|ruled out|(?:the )?opposite of|no longer|(?:some|any)\w* else)\b|n't\b|!=|≠|~~|\?\s*no\b",
+    r"(?:apart|aside) from|ruled out|(?:the )?opposite of|no longer|(?:some|any)\w* else|by no means|no way|nope|cant|"
+    r"(?:is|was) no(?! (?:doubt|other|one|such|people|person|thing|item)))\b|n't\b|!=|≠|~~|\?\s*no\b",
 )
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|smaller|larger|bigger) than|or (?:more|less|fewer)|"
     r"about|around|approximately|roughly|nearly|almost|no|up to|tens|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|"
-    r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|per ?cent|squared|cubed|close to|sqrt|roots? of|"
+    r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|(?:four|fif|six|seven|eigh|nin|eleven|twelf)ths|\w+(?:teen|ie|red|and)ths|"
+    r"per ?cent|squared|cubed|close to|sqrt|roots? of|"
     r"(?:square|cube) of|factorial|exceed\w*|beyond|hexadecimal|octal|binary)\b|"
     r"(?<![-=])>|[<≤≥~≈±√]",
 )
@@ -28,7 +30,15 @@ _BOUNDED = re.compile(r"\b(?:between|over|under|above|below|near)\b")  # in fron
 _REASON = re.compile(r"\b(?:because|since)\b")
 _ALTERNATIVE = re.compile(r"\b(?:or|maybe|perhaps|possibly|otherwise)\b")
 # Behind an answer: what repeats the question, or gives a reason.
-_EXPLAINED = re.compile(rf"\b(?:that|who|which) are\b|\bare neither\b|\b(?:is|are) in\b|{_REASON.pattern}")
+_EXPLAINED = re.compile(
+    rf"\b(?:that|who|which) are\b|\bare neither\b|\b(?:is|are) in\b(?! (?:fact|truth))|{_REASON.pattern}"
+)
+# In front of what states or concludes an answer: "it is false that 5 + 4 = 9", "it never becomes".
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|hardly)|n't) (?:true|so|right|the case) that\b|"
+    r"\b(?:false|untrue|wrong|incorrect|doubt(?:ful)?) that\b|"
+    r"(?:\b(?:not|never|wrong|incorrect|false|doubt(?: it| this)?)|n't)\s*\Z"
+)
 # In front of an answer: "The number of bowls that are not tiny is".
 _SUBJECT = re.compile(r"\s*the (?:number of|people|things)\b")
 _FILTER = re.compile(r"\b(?:(?:that|who|which) are|and|but|in|are) (?:not|neither)\b|\bnor\b")
@@ -74,6 +84,8 @@ def revoked(
     first, last = counted[0], counted[-1]
     explained = _EXPLAINED.search(text, last.end)
     end = explained.start() if explained else len(text)
+    if answer_type != "yes_no" and _denied(text, marks, begin):
+        return True
     if answer_type != "yes_no" and _taken_back(text, _clause_of(text, marks, begin), begin, first.start, end):
         return True
     if answer_type in ("list", "set", "summary") and _OR.search(text, first.end, last.start):
@@ -152,6 +164,15 @@ def _taken_back(text: str, clause: int, begin: int, first: int, end: int) -> boo
     return True
 
 
+def _denied(text: str, marks: list[re.Match[str]], begin: int) -> bool:
+    """Whether the sentence denies what its last mark states or concludes."""
+    last = next((mark for mark in reversed(marks) if mark.end() == begin), None)
+    if last is None:
+        return False
+    sentence = max((stop.end() for stop in SENTENCE_ENDS.finditer(text, 0, last.start())), default=0)
+    return _DENIED.search(text[sentence : last.start()]) is not None
+
+
 def _no_list(text: str, counted: list[Found], end: int) -> bool:
     """Whether a list is a calculation, or goes on in words: ``3 + 5`` and ``3, 5, seven``."""
     gaps = {text[one.end : other.start].strip(" \t") for one, other in pairwise(counted)}
@@ -179,7 +200,7 @@ def _contradicted(text: str, found: list[Found], marks: list[re.Match[str]], ans
         begin = bisect_right(starts, mark.end() - 1)
         end = len(found) if following is None else bisect_right(starts, following.start() - 1)
         if begin < end and not _ALPHANUMERIC.search(text, mark.end(), starts[begin]):  # the answer itself, not working
-            stop = _STATEMENT_ENDS.search(text, found[begin].end)
+            stop = _STATEMENT_ENDS.search(text, found[begin].end, following.start() if following else len(text))
             end = min(end, bisect_right(starts, stop.start())) if stop else end
         stated = found[begin:end]
         said = together(stated, answer_type) if stated else value

@@ -69,12 +69,13 @@ _EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|be|expression|computes|re
 _INTRODUCTION = re.compile(r"^\s*(?:the )?(?:final )?answer(?:\s+is\b\s*:?|\s*:)\s*", re.I)
 _YES_NO = re.compile(
     # "No" says something of a noun, unless the clause or the line ends behind it, or begins.
-    r"\b(?:(yes)|no(?=[ \t]*(?:[^\w\s-]|-(?!\w)|\n|\Z)|\s+(?:it|that|this|we|you|because|since)\b))\b"
-    r"(?P<wrong>['\"*]*\s+(?:is|was|would be)\s+(?:not|never|wrong|false|incorrect)\b)?",
+    r"\b(?:(yes)(?! or no \w)|no(?=[ \t]*(?:[^\w\s-]|-(?!\w)|\n|\Z)|\s+(?:it|that|this|we|you|because|since)\b))\b"
+    r"(?P<wrong>['\"*]*\s+(?:isn't|(?:is|was|would be)\s+(?:\w+\s+)?(?:not|never|wrong|false|incorrect))\b)?",
 )
 _BREAKS = re.compile(r"[.,;!?\n]|(?<!not):|\b(?:so|thus|hence|therefore)\b")
 _NO = re.compile(r"\bno\b")
-_THOUGHT = "</think>"
+_THINKS, _THOUGHT = "<think>", "</think>"
+_WORDS = re.compile(r"(?:\w|(?<=\d)[.,](?=\d)|(?<=\w)['’-](?=\w))+")
 _TAG = re.compile(r"<(/?)([a-z]+)>")  # <answer>9</answer>, <b>9</b>
 _TAGGED = re.compile(r"\s*<answer>(.*)</answer>\s*", re.I | re.S)
 _NOTHING = re.compile(
@@ -83,6 +84,7 @@ _NOTHING = re.compile(
 )
 # LaTeX: 12\,000 and 12{,}000; what sets a formula off, or says how it is printed.
 _GROUPED = re.compile(r"(?<=\d)(?:\\,|\{,\})(?=\d{3}(?!\d))")
+_BARE_FRACTION = re.compile(r"\\([dt]?)frac\s*(\d)(\d)")
 _PRINTED = re.compile(r"\\(?:text\w*|math\w*|[()\[\]])")
 # "7 plus 5 is 12" and "two days after Tuesday is Thursday" are equations.
 _CALCULATION = re.compile(
@@ -116,14 +118,13 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
         return text
     if answer_type == "integer" and text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
         return str(int(text))
-    if _THOUGHT in text:  # what a model thought before it answered
-        text = text.rpartition(_THOUGHT)[2]
+    text = _said(text)
     if answer_type == "text":  # of which nothing is known: the whole of it, but for how it is introduced and spaced
         tagged = _TAGGED.fullmatch(text)
         return " ".join(_INTRODUCTION.sub("", tagged[1] if tagged else text, count=1).split()) or None
     text = plain(text)
     if "\\" in text or "{" in text:
-        text = _PRINTED.sub(" ", _GROUPED.sub(",", text))
+        text = _PRINTED.sub(" ", _GROUPED.sub(",", _BARE_FRACTION.sub(r"\\\1frac{\2}{\3}", text)))
     if "<" in text:
         text = _TAG.sub(lambda tag: " answer: " if tag[2] == "answer" and not tag[1] else " ", text)
     if answer_type in ("word", "expression"):
@@ -155,6 +156,7 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
 
 def score(text: str, posed: Posed) -> Verdict:
     """What the text answers to the question, and whether it is right."""
+    text = _said(text)
     answer = extract(text, posed.answer_type, posed.candidates, posed.items)
     if answer is None:
         return Verdict(None, False)
@@ -162,10 +164,17 @@ def score(text: str, posed: Posed) -> Verdict:
         return Verdict(answer, fits(symbols(answer), posed.items))
     if posed.answer_type == "summary":
         facts = posed.answer.count(", ") + 1
-        return Verdict(answer, answer == posed.answer and len(text.split()) <= WORDS_PER_FACT * facts)
+        return Verdict(answer, answer == posed.answer and len(_WORDS.findall(text)) <= WORDS_PER_FACT * facts)
     if posed.answer_type == "text":
         return Verdict(answer, answer == " ".join(posed.answer.split()))
     return Verdict(answer, answer == posed.answer)
+
+
+def _said(text: str) -> str:
+    """A text without what a model thought before it answered, or did not finish thinking."""
+    if _THOUGHT in text:
+        text = text.rpartition(_THOUGHT)[2]
+    return text.partition(_THINKS)[0]
 
 
 def _found(text: str, answer_type: str, candidates: tuple[str, ...], items: tuple[str, ...]) -> list[Found]:
@@ -205,9 +214,8 @@ def _yes_no(text: str) -> list[Found]:
 def _expression(text: str) -> str | None:
     """The expression that a text is, or ends in, behind the last mark."""
     statement = STATEMENTS.search(text)
-    if statement:
-        reason, until = reason_in(text, statement.end(), len(text))
-        text = text[:reason] + text[until:]
+    reason, until = reason_in(text, statement.end() if statement else 0, len(text))
+    text = text[:reason] + text[until:]
     marks = list(_EXPRESSION_MARKS.finditer(text))
     begin = marks[-1].end() if marks else 0
     answer = _symbols(text[begin:])
@@ -223,6 +231,6 @@ def _expression(text: str) -> str | None:
 def _symbols(text: str) -> str | None:
     """A text in the form of a canonical expression, or None where it is none."""
     try:
-        return " ".join(symbols(text.strip(" \t\r\n$`*.;\"'{}[]"))).strip("* ") or None
+        return " ".join(symbols(text.strip(" \t\r\n$`*.,;\"'{}[]"))).strip("* ") or None
     except NoExpression:
         return None

@@ -228,7 +228,8 @@ SUMMARY = Posed("…", "Lima, Nina, drum", "summary", (), "", ("9", "Lima", "Nin
     [
         ("Nina bought a drum in Lima.", True), ("drum Lima Nina", True), ("Nina bought a drum.", False), ("Nina bought a drum in Lima for 9.", False),
         ("Nina or Paul bought a drum in Lima.", False), ("Nina did not buy a drum in Lima.", False), ("Nina bought a drum in Lima" + " yes" * 7, False),
-        ("9 Lima Nina Oslo Paul drum", False), ("", False),
+        ("9 Lima Nina Oslo Paul drum", False), ("", False), ("Nina,drum,Lima" + ",yes" * 12, False),
+        ("<think>It was Nina, in Lima, and what she bought was a drum, if I see it well.</think>Nina, Lima, drum", True),
     ],
 )  # fmt: skip
 def test_a_summary_names_the_facts_and_nothing_else_in_few_words(text: str, right: bool) -> None:
@@ -286,7 +287,7 @@ UNITS = [
     "9", "1,", "answer ", "Bob ", "= ", "-", "\x00", "\ud800", "9.9", "one ", " ", "so 9 ", "$ ", "twenty ", "\u202e",
 ]  # fmt: skip
 MORE_UNITS = [
-    "9 ", "no ", "½", "_", "9 or ", "Bob because ", "is the answer ", "one hundred and ", "+ ", "{ ", "Answer: 9. ", "the number of not ",
+    "9 ", "no ", "½", "_", "9 or ", "Bob because ", "is the answer ", "one hundred and ", "+ ", "{ ", "Answer: 9. ", "the number of not ", "answer 9 ", "#### 9 ", "x #### ", "<think>",
 ]  # fmt: skip
 
 

@@ -152,3 +152,25 @@ def test_phrasings(
     text: str, answer_type: str, candidates: tuple[str, ...], items: tuple[str, ...], value: str | None
 ) -> None:
     assert extract(text, answer_type, candidates, items) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "answer_type", "candidates", "value"),
+    [
+        ("seven fifths", "rational", (), None), ("3 elevenths", "rational", (), None), (r"3\frac12", "rational", (), None), (r"\frac72", "rational", (), "7/2"),
+        ("Bob is in fact not the tallest.", "name", NAMES, None), ("By no means Bob", "name", NAMES, None), ("No way it's Bob", "name", NAMES, None),
+        ("It is not true that the second = Bob", "name", NAMES, None), ("Bob is in the lead.", "name", NAMES, "Bob"),
+        ("He is no knight", "choice", ("knave", "knight"), None), ("He is a knight, there is no doubt", "choice", ("knave", "knight"), "knight"),
+        ("It is false that 20 - 6 = 14", "integer", (), None), ("It isn't true that 20 - 6 = 14.", "integer", (), None), ("It is not 8, so it is 14", "integer", (), "14"),
+        ("9 is in truth wrong", "integer", (), None), ("<think>Maybe 14", "integer", (), None), ("<think>15?</think>14", "integer", (), "14"),
+        ("Not: niloc", "word", (), None), ("This is wrong: niloc", "word", (), None), ("It never becomes niloc", "word", (), None), ("I doubt it is niloc", "word", (), None),
+        ("The word is not abc. The word is: niloc", "word", (), "niloc"),
+        ("That is a yes or no question.", "yes_no", (), None), ("Yes isn't the answer", "yes_no", (), None), ("Yes is clearly wrong", "yes_no", (), None),
+        ("Answer yes or no. Answer: no", "yes_no", (), "no"),
+        ("Answer: 33 - x, since f(8) = 25", "expression", (), "33 - x"), ("33 - x because 33 - 8 = 25", "expression", (), "33 - x"),
+    ],
+)  # fmt: skip
+def test_denied_or_unfinished_answers_are_none(
+    text: str, answer_type: str, candidates: tuple[str, ...], value: str | None
+) -> None:
+    assert extract(text, answer_type, candidates) == value
