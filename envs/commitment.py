@@ -21,7 +21,8 @@ TAKEN_BACK = re.compile(
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|smaller|larger|bigger) than|or (?:more|less|fewer)|"
     r"about|around|approximately|roughly|nearly|almost|no|up to|tens|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|"
-    r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|(?:four|fif|six|seven|eigh|nin|eleven|twelf)ths|\w+(?:teen|ie|red|and)ths|"
+    r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|"
+    r"(?:four|fif|six|seven|eigh|nin|eleven|twelf)ths|\w+(?:teen|ie|red|and)ths|"
     r"per ?cent|squared|cubed|close to|sqrt|roots? of|"
     r"(?:square|cube) of|factorial|exceed\w*|beyond|hexadecimal|octal|binary)\b|"
     r"(?<![-=])>|[<≤≥~≈±√]",

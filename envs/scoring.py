@@ -156,7 +156,6 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
 
 def score(text: str, posed: Posed) -> Verdict:
     """What the text answers to the question, and whether it is right."""
-    text = _said(text)
     answer = extract(text, posed.answer_type, posed.candidates, posed.items)
     if answer is None:
         return Verdict(None, False)
@@ -164,7 +163,7 @@ def score(text: str, posed: Posed) -> Verdict:
         return Verdict(answer, fits(symbols(answer), posed.items))
     if posed.answer_type == "summary":
         facts = posed.answer.count(", ") + 1
-        return Verdict(answer, answer == posed.answer and len(_WORDS.findall(text)) <= WORDS_PER_FACT * facts)
+        return Verdict(answer, answer == posed.answer and len(_WORDS.findall(_said(text))) <= WORDS_PER_FACT * facts)
     if posed.answer_type == "text":
         return Verdict(answer, answer == " ".join(posed.answer.split()))
     return Verdict(answer, answer == posed.answer)

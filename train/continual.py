@@ -16,7 +16,7 @@ from reasoning_arena.train.config import Config, LearnerName
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.phases import Phases
 from reasoning_arena.train.records import Json
-from reasoning_arena.train.stream import Replay
+from reasoning_arena.train.rounds import new_replay
 from reasoning_arena.train.studies import Study, command, markdown, share_and_error, write
 from tqdm import tqdm
 
@@ -49,15 +49,14 @@ def run(study: Continual) -> tuple[Json, str]:
         runs = []
         for seed in study.seeds:
             one = Phases(dataclasses.replace(config, seed=seed))
-            prioritized = config.replay_draws == "mistakes"
-            replay = Replay(config.replay_capacity, study.replay, seed, prioritized=prioritized)
+            replay = new_replay(config, study.replay, seed) if REPLAYED in variant else None
             curve = [one.accuracy()]
             unasked = set(tasks) - set(curve[0])
             if unasked:
                 raise TrainingError(f"no held-out problem is of {', '.join(sorted(unasked))}; evaluate on more of them")
             for phase, task in enumerate(study.phases):
                 bar.set_description(f"{variant}, seed {seed}, {task}")
-                one.learn([task], study.episodes, phase, replay if REPLAYED in variant else None)
+                one.learn([task], study.episodes, phase, replay)
                 curve.append(one.accuracy())
                 bar.update()
             runs.append({"seed": seed, "accuracy": curve, **figures(study.phases, curve)})

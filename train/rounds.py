@@ -12,7 +12,7 @@ import numpy as np
 from reasoning_arena.agents.policy import Answer
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train import distributed
-from reasoning_arena.train.config import Resolved
+from reasoning_arena.train.config import Config, Resolved
 from reasoning_arena.train.evaluate import make_envs
 from reasoning_arena.train.optimizer import Update
 from reasoning_arena.train.stream import Emphasis, Progression, Replay, Stream
@@ -124,10 +124,14 @@ def pooled(results: Sequence[RoundResult]) -> list[RoundResult]:
 
 def new_stream(config: Resolved) -> Stream:
     """What a run's questions are like, and what is gone over again."""
-    prioritized = config.replay_draws == "mistakes"
-    replay = Replay(config.replay_capacity, config.replay, config.seed, prioritized=prioritized)
+    replay = new_replay(config, config.replay, config.seed)
     progression = Progression(config.tasks, config.difficulty if config.curriculum else None)
     return Stream(replay, Emphasis(config.adaptive), progression)
+
+
+def new_replay(config: Config, number: int, seed: int) -> Replay:
+    """Nothing to go over again yet; of what will be, so many a step."""
+    return Replay(config.replay_capacity, number, seed, prioritized=config.replay_draws == "mistakes")
 
 
 def texts(answers: Sequence[Answer]) -> list[str]:
