@@ -21,7 +21,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.command import command, parser_of
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.files import replacing
-from reasoning_arena.envs.policies import POLICIES, seen
+from reasoning_arena.envs.policies import CUES, POLICIES, learnt, seen
 from reasoning_arena.envs.problem import Problem
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.scoring import score
@@ -47,6 +47,7 @@ class Level(NamedTuple):
         distinct: how many different contents they had.
         failures: those whose solver's answers are not the gold one alone, with those answers.
         answer_types: which there were.
+        told_by_place: whether cues are allowed to give options away.
         tried: how many the policies answered.
         chance: the mean of one over the number of candidates, or None where answers are no closed set.
         earned: the share of problems that each policy got right.
@@ -61,6 +62,7 @@ class Level(NamedTuple):
     distinct: int
     failures: list[tuple[Problem, list[str]]]
     answer_types: tuple[str, ...]
+    told_by_place: bool
     tried: int
     chance: float | None
     earned: dict[str, float]
@@ -80,8 +82,9 @@ class Level(NamedTuple):
 
     @property
     def tricks(self) -> list[str]:
-        """Policies that earn more than chance."""
-        return [name for name, share in self.earned.items() if share > self.bar]
+        """Policies that earn more than chance, but for cues of a difficulty that is told by them."""
+        allowed = CUES if self.told_by_place else ()
+        return [name for name, share in self.earned.items() if share > self.bar and name not in allowed]
 
     @property
     def passed(self) -> bool:
@@ -107,14 +110,15 @@ def earnings(problems: Sequence[Problem], history: Sequence[Problem]) -> dict[st
 
     Args:
         problems: what is asked.
-        history: other problems of the kind, whose most frequent answer is a policy too, and the answer to that one of
-            them which has most words in common with what is asked.
+        history: other problems of the kind, whose most frequent answer is a policy too, the answer to that one of them
+            which has most words in common with what is asked, and the options that cues gave away in them.
     """
-    earned = dict.fromkeys((*POLICIES, SIMILAR), 0)
+    policies = {**POLICIES, **learnt((seen(problem.posed), problem.posed.answer) for problem in history)}
+    earned = dict.fromkeys((*policies, SIMILAR), 0)
     remembered = [(_words(problem), problem.posed.answer) for problem in history[:REMEMBERED]]
     for problem in problems:
         visible = seen(problem.posed)
-        for name, policy in POLICIES.items():
+        for name, policy in policies.items():
             earned[name] += score(policy(visible), problem.posed).correct
         words = _words(problem)
         similar = max(remembered, key=lambda known: len(known[0] & words))[1]
@@ -157,7 +161,7 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
     rng = Rng(f"audit {task.name} {difficulty}")
     problems = [draw_problem(task, rng, difficulty, "train") for _ in range(n)]
     seconds = time.perf_counter() - began
-    usual = [draw_problem(task, rng, difficulty, "validation") for _ in range(-(-min(n, TRIED) // 10))]
+    usual = [draw_problem(task, rng, difficulty, "validation") for _ in range(min(n, TRIED))]
     unusual = [draw_problem(task, rng, difficulty, "test", held_out_phrasing=True) for _ in range(-(-n // 10))]
     shares = [1 / len(problem.posed.candidates) for problem in problems if problem.posed.candidates]
     return Level(
@@ -168,6 +172,7 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
         len({problem.problem_id for problem in problems}),
         certify([*problems, *unusual], task) if task.certified else [],
         tuple(sorted({problem.posed.answer_type for problem in problems})),
+        difficulty in task.told_by_place,
         min(n, TRIED),
         sum(shares) / len(shares) if len(shares) == n else None,
         earnings(problems[:TRIED], usual),

@@ -40,7 +40,7 @@ _DENIED = re.compile(
     r"\b(?:false|untrue|wrong|incorrect|doubt(?:ful)?) that\b|"
     r"(?:\b(?:not|never|wrong|incorrect|false|doubt(?: it| this)?)|n't)\s*\Z"
 )
-# In front of an answer: "The number of bowls that are not tiny is".
+# In front of an answer: "The number of bowls that are not striped is".
 _SUBJECT = re.compile(r"\s*the (?:number of|people|things)\b")
 _FILTER = re.compile(r"\b(?:(?:that|who|which) are|and|but|in|are) (?:not|neither)\b|\bnor\b")
 # A list or a set that goes on.

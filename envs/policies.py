@@ -1,10 +1,14 @@
 """Policies that answer without reasoning. None of them may earn more than chance.
 
-Each is a function of what an agent sees and what its info tells; the gold answer is not among it.
+Each is a function of what an agent sees and what its info tells; the gold answer is not among it. Some learn from
+answered questions which option tends to be right, where a question asks such a thing and the option is named so often,
+or in such a place.
 """
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from reasoning_arena.envs.problem import AnswerType, Posed
@@ -93,3 +97,49 @@ POLICIES: dict[str, Policy] = {
     "longest word": lambda one: max(one.words, key=len) if one.words else "",
     "longest word backwards": lambda one: max(one.words, key=len)[::-1] if one.words else "",
 }
+
+# What may give an option away, whatever it means.
+CUES: dict[str, Callable[[Seen, str], object]] = {
+    "learnt: which option": lambda one, option: option,
+    "learnt: how often it is named": lambda one, option: one.question.count(option),
+    "learnt: where it is named first": lambda one, option: _place(one, option, str.find),
+    "learnt: where it is named last": lambda one, option: _place(one, option, str.rfind),
+}
+
+
+def _place(one: Seen, option: str, find: Callable[[str, str], int]) -> int:
+    """How many options are named before that one, going by each one's first or last mention."""
+    return sum(find(one.question, other) < find(one.question, option) for other in one.options)
+
+
+def asked(one: Seen) -> str:
+    """What a question asks, without what it is about: its sentence with a question mark, names and numbers left out."""
+    text = re.sub(r'"[^"]*"', "", one.question)
+    for option in one.options:
+        text = re.sub(rf"\b{re.escape(option)}\b", "…", text)
+    sentences = re.split(r"(?<=[.?:!])\s+", text.strip())
+    asking = next((sentence for sentence in reversed(sentences) if "?" in sentence), sentences[-1])
+    return re.sub(r"\d+|(?<!\A)\b[A-Z][a-z]+", "…", asking)
+
+
+def learnt(answered: Iterable[tuple[Seen, str]]) -> dict[str, Policy]:
+    """Policies that choose the option whose cue was right most often where the same was asked.
+
+    Args:
+        answered: questions of one kind, with their gold answers. Those without options teach nothing.
+    """
+    right: Counter[tuple[str, object, str]] = Counter()
+    met: Counter[tuple[str, object, str]] = Counter()
+    for one, answer in answered:
+        frame = asked(one)
+        for option in one.options:
+            for name, cue in CUES.items():
+                met[name, cue(one, option), frame] += 1
+                right[name, cue(one, option), frame] += option == answer
+
+    def choose(name: str, one: Seen) -> str:
+        frame = asked(one)
+        cues = {option: (name, CUES[name](one, option), frame) for option in one.options}
+        return max(one.options, key=lambda option: right[cues[option]] / max(met[cues[option]], 1))
+
+    return {name: _option(partial(choose, name)) for name in CUES}

@@ -1,14 +1,17 @@
-"""Transitive comparison: who comes where in an order that only neighbours reveal.
+"""Transitive comparison: who comes where in an order that is told pair by pair.
 
     Alice is older than Bob. Bob is older than Carol. Who is the oldest?      → Alice
 
-Difficulty 1 has three people and clues in their order, all one way; from 2 on clues come in any order and either way,
-about 3, 4, 5 and 7 people. The rank that is asked for is drawn last and uniformly, so an answer that does not depend on
-it is right once in n, whatever it looks at.
+Difficulty 1 has three people and clues in their order, all one way: where somebody is named, and whether the question
+asks for what the clues say, tells the answer. From 2 on clues come in any order and either way, about 3, 4, 5 and 7
+people, and one more clue holds the first against the last: everybody is named twice, so that who is named once does not
+give the ends away. The rank that is asked for is drawn last and uniformly, so an answer that does not depend on it is
+right once in n, whatever it looks at.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from reasoning_arena.envs.problem import Posed
@@ -34,7 +37,7 @@ class Facts(NamedTuple):
 
     quality: int
     people: tuple[str, ...]
-    clues: tuple[tuple[int, bool], ...]  # (i, reversed): people[i] against people[i + 1]
+    clues: tuple[tuple[int, int, bool], ...]  # (i, j, reversed): people[i] has more of it than people[j]
     rank: int
 
 
@@ -43,16 +46,18 @@ class Comparison(Task):
 
     name = "comparison"
     phrasings = 4
+    told_by_place = frozenset({1})
 
     def facts(self, rng: Rng, difficulty: int) -> Facts:
-        """Draw an order of people, clues between neighbours, and a rank."""
+        """Draw an order of people, clues between neighbours and from 2 on between the ends, and a rank."""
         n = PEOPLE_AT[difficulty]
         people = tuple(rng.pick_distinct(PEOPLE, n))
         if difficulty == 1:
             turned = rng.random() < 0.5
-            clues = [(i, turned) for i in (reversed(range(n - 1)) if turned else range(n - 1))]
+            clues = [(i, i + 1, turned) for i in (reversed(range(n - 1)) if turned else range(n - 1))]
         else:
-            clues = [(i, rng.random() < 0.5) for i in rng.mixed(range(n - 1))]
+            pairs = [*pairwise(range(n)), (0, n - 1)]
+            clues = [(i, j, rng.random() < 0.5) for i, j in rng.mixed(pairs)]
         return Facts(rng.below(len(QUALITIES)), people, tuple(clues), rng.below(n))
 
     def content(self, facts: Facts) -> object:
@@ -64,8 +69,8 @@ class Comparison(Task):
         more, most, less, least = QUALITIES[facts.quality]
         people, n = facts.people, len(facts.people)
         told = [
-            f"{people[i + 1]} is {less} than {people[i]}." if turned else f"{people[i]} is {more} than {people[i + 1]}."
-            for i, turned in facts.clues
+            f"{people[j]} is {less} than {people[i]}." if turned else f"{people[i]} is {more} than {people[j]}."
+            for i, j, turned in facts.clues
         ]
         clues = " ".join(told)
         rank = least if facts.rank == n - 1 else ORDINALS[facts.rank] + most
@@ -79,7 +84,7 @@ class Comparison(Task):
         # In the direction of the first clue; a rank by one word: "tallest: Bob, second: Carol, shortest: Alice, so …".
         labels = (most, *(ordinal.strip() for ordinal in ORDINALS[1 : n - 1]), least)
         ranking = [f"{label}: {person}" for label, person in zip(labels, people, strict=True)]
-        turned = facts.clues[0][1]
+        turned = facts.clues[0][2]
         solution = f"{', '.join(reversed(ranking) if turned else ranking)}, so {labels[facts.rank]}: {answer}"
         return Posed(question, answer, "name", tuple(sorted(people)), solution)
 

@@ -19,7 +19,7 @@ from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
 from reasoning_arena.envs.vocabulary import PEOPLE, listed
 
-SIZES = ("tiny", "small", "large", "huge")
+PATTERNS = ("plain", "striped", "spotted", "checkered")
 COLOURS = ("red", "blue", "green", "white", "black", "yellow", "brown", "pink")
 MATERIALS = ("wooden", "glass", "metal", "plastic", "stone")
 KINDS = ("cups", "plates", "bowls", "spoons", "balls", "boxes", "rings", "masks")
@@ -29,10 +29,10 @@ ENOUGH = "at least one of the following: "
 ANY, DENYING, PAIRED = (IS, IS_NOT, EITHER, NEITHER), (IS_NOT, EITHER, NEITHER), (EITHER, NEITHER)
 # Difficulty from 2 on → attributes, groups, how many fit at most, and the forms that each part of a filter may have.
 SHAPES = {
-    2: ((SIZES, COLOURS, KINDS), 6, 3, ((IS,), (IS, IS_NOT))),
-    3: ((SIZES, COLOURS, KINDS), 7, 4, (DENYING, ANY)),
-    4: ((SIZES, COLOURS, MATERIALS, KINDS), 8, 4, (DENYING, PAIRED, ANY)),
-    5: ((SIZES, COLOURS, MATERIALS, KINDS), 10, 4, (DENYING, PAIRED, ANY)),
+    2: ((PATTERNS, COLOURS, KINDS), 6, 3, ((IS,), (IS, IS_NOT))),
+    3: ((PATTERNS, COLOURS, KINDS), 7, 4, (DENYING, ANY)),
+    4: ((PATTERNS, COLOURS, MATERIALS, KINDS), 8, 4, (DENYING, PAIRED, ANY)),
+    5: ((PATTERNS, COLOURS, MATERIALS, KINDS), 10, 4, (DENYING, PAIRED, ANY)),
 }
 # Each phrasing: how things are told of where they have no owners, one owner's things, and the question.
 PHRASINGS = (

@@ -8,10 +8,14 @@ import pytest
 from reasoning_arena.envs import audit as audit_module
 from reasoning_arena.envs import get_task
 from reasoning_arena.envs.audit import FREQUENT, SIMILAR, audit, main
+from reasoning_arena.envs.policies import asked, seen
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
+from reasoning_arena.envs.tasks.comparison import Comparison
 from reasoning_arena.envs.tasks.math import Math
+
+NAMED = "learnt: how often it is named"
 
 
 class WrongGold(Math):
@@ -38,6 +42,16 @@ class Hinting(Math):
         return posed._replace(
             question=f"{posed.question} {' '.join(f'w{i}v{j}' for j in range(20))}", answer=str(100 + i)
         )
+
+
+class NamedOnce(Comparison):
+    """Without the clue about the ends, which are then named once, and the others twice."""
+
+    told_by_place = frozenset()
+
+    def facts(self, rng: Rng, difficulty: int) -> Any:
+        facts = super().facts(rng, difficulty)
+        return facts._replace(clues=tuple(clue for clue in facts.clues if clue[1] - clue[0] == 1))
 
 
 class Overlapping(Math):
@@ -71,6 +85,23 @@ def test_a_frequent_answer_is_found() -> None:
 
 def test_words_that_go_with_an_answer_are_found() -> None:
     assert audit(Hinting(), 1, 600, seeds=5).tricks == [SIMILAR]
+
+
+@pytest.mark.parametrize("difficulty", [1, 4])
+def test_options_that_are_given_away_by_how_often_they_are_named_are_found(difficulty: int) -> None:
+    assert NAMED in audit(NamedOnce(), difficulty, 600, seeds=5).tricks
+
+
+def test_cues_are_allowed_where_a_task_says_so_and_nothing_else() -> None:
+    level = audit(get_task("comparison"), 1, 600, seeds=5)
+    assert level.earned[NAMED] > level.bar
+    assert level.tricks == []
+    assert level._replace(earned={**level.earned, "yes": 1.0}).tricks == ["yes"]
+
+
+def test_what_is_asked_is_told_without_what_it_is_about() -> None:
+    posed = Posed('Bob says: "Is 3 even?" Ann has 4. Is Ann or Bob taller?', "Ann", "name", ("Ann", "Bob"), "")
+    assert asked(seen(posed)) == "Is … or … taller?"
 
 
 def test_texts_that_two_splits_share_are_found() -> None:
