@@ -57,6 +57,7 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
 MEANT_FOR: dict[str, tuple[str, tuple[str, ...]]] = {
     "estimator": ("loss", ("reward",)),
     "samples_per_question": ("loss", ("reward",)),
+    "most_samples": ("loss", ("reward",)),
     "temperature": ("loss", ("reward",)),
     "kl": ("loss", ("reward",)),
     "target": ("loss", ("supervised", "contrastive")),
@@ -140,6 +141,9 @@ class Config:
     maxrl elsewhere."""
     samples_per_question: int = 8
     """Answers to each question, for --loss reward."""
+    most_samples: int | None = None
+    """How many those become where a task's hardly ever earn anything, for --loss reward (by default eight times as
+    many); the same number keeps all groups equal."""
     kl: float = 0.0
     """What sampled answers are charged for each nat by which they are likelier than unprompted (--loss reward)."""
     temperature: float = 0.8
@@ -211,6 +215,11 @@ class Config:
         if self.kl and self.learner in ADAPTED:
             raise TrainingError(f"--kl is not allowed with --learner {self.learner}, which changes the model itself")
         least = max(ESTIMATORS[self.estimator].least_samples, 2 if self.kl else 1)  # kl is charged relative to a group
+        if self.most_samples is not None and self.most_samples < self.samples_per_question:
+            raise TrainingError(
+                f"--most-samples {self.most_samples} is not allowed; give at least --samples-per-question, "
+                f"{self.samples_per_question}"
+            )
         if self.loss == "reward" and self.samples_per_question < least:
             raise TrainingError(
                 f"--samples-per-question {self.samples_per_question} is not allowed with --estimator {self.estimator}"
@@ -233,6 +242,11 @@ class Config:
                     f"--{flags[0]} has no place beside --{flags[1]} {chosen}; it is for --{flags[1]} "
                     f"{' or '.join(choices)}"
                 )
+        for name in ("replay_draws", "replay_capacity"):
+            if getattr(self, name) != getattr(Config, name) and not self.resolved().replay:
+                raise TrainingError(
+                    f"--{name.replace('_', '-')} has no place where nothing is gone over again; give --replay"
+                )
 
     def resolved(self) -> "Resolved":
         """The same, checked, with every number that depends on the loss filled in.
@@ -251,6 +265,8 @@ class Config:
         if replay is None:  # a multiple of the batch, so that what divides the one divides the other
             beside = {"supervised": max(0, STEP // batch - 1), "reward": 2, "contrastive": 0}[self.loss]
             replay = missing["replay"] = beside * batch
+        if self.most_samples is None:
+            missing["most_samples"] = 8 * self.samples_per_question
         if "lr" in missing:  # fewer questions, a noisier gradient
             missing["lr"] *= min(1.0, math.sqrt((batch + replay) / usual))
         # A run may be gone on with from elsewhere.
@@ -294,6 +310,7 @@ class Resolved(Config):
     lr: float = 0.0
     replay: int = 0
     replay_draws: Literal["evenly", "mistakes"] = "evenly"
+    most_samples: int = 0
     max_new_tokens: int = 0
 
 

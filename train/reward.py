@@ -44,6 +44,32 @@ class PaidRound(NamedTuple):
     extra: dict[str, float]
 
 
+class Effort:
+    """How many samples a question gets: as many as make one success likely, going by the last ones of its task.
+
+    Args:
+        least: samples, where they succeed often, and at first.
+        most: where they hardly ever do.
+    """
+
+    MEMORY = 0.9  # of the counts, a question
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least, self.most = least, most
+        self.successes: dict[str, float] = {}
+        self.samples: dict[str, float] = {}
+
+    def of(self, task: str) -> int:
+        """For the next question of a task."""
+        rate = (self.successes.get(task, 0.0) + 1) / (self.samples.get(task, 0.0) + self.least)
+        return min(max(self.least, round(1 / rate)), self.most)
+
+    def note(self, task: str, rewards: torch.Tensor) -> None:
+        """Count what the samples of a question earned."""
+        self.successes[task] = self.MEMORY * self.successes.get(task, 0.0) + int((rewards > 0).sum())
+        self.samples[task] = self.MEMORY * self.samples.get(task, 0.0) + len(rewards)
+
+
 class RewardRound:
     """Reward-weighted log-probabilities of answers that the environment paid. The gold answer is never looked at.
 
@@ -56,8 +82,8 @@ class RewardRound:
         self.estimator = ESTIMATORS[config.estimator]
         self.stream = new_stream(config)
         self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
-        self.samples = config.samples_per_question
-        self.slots = max(self.samples, ENUMERATED if self.estimator.enumerates else 0)
+        self.effort = Effort(config.samples_per_question, config.most_samples)
+        self.slots = max(self.effort.most, ENUMERATED if self.estimator.enumerates else 0)
         self.paid = Lanes(config, self.stream.progression, self.slots)
         # Of 64 bits, torch's generator on a CPU would look at the lower half alone.
         seed = np.random.SeedSequence([config.seed, distributed.rank()]).generate_state(1)[0]
@@ -72,21 +98,23 @@ class RewardRound:
         before, _ = self.before.answer(greedy)
         told = [text for group in groups for text in (*group.texts, *[""] * (self.slots - len(group.texts)))]
         rewards = torch.from_numpy(self.paid.answer(told)[0]).float().view(-1, self.slots)  # (B, S)
-        update, extra = self._learn(questions, tasks, groups, rewards)
+        paid = [some[: len(group.texts)] for some, group in zip(rewards, groups, strict=True)]
+        update, extra = self._learn(questions, tasks, groups, paid)
         self.stream.note(tasks, list(before > 0))
-        sampled = torch.tensor([not group.enumerated for group in groups])
-        own = rewards[:, : self.samples]
+        sampled = [k for k, group in enumerate(groups) if not group.enumerated]
+        for k in sampled:
+            self.effort.note(tasks[k], paid[k])
         # What the policy itself earned: its samples, or where there are none its greedy answer.
-        earned = torch.where(sampled, own.mean(1), torch.from_numpy(before).float())
-        success = (own[sampled] > 0).float().mean(1)
+        earned = torch.from_numpy(before).float()
+        earned[sampled] = torch.tensor([float(paid[k].mean()) for k in sampled])
         extra |= self.stream.progression.figures()
-        if len(success):
-            dead = ((success == 0) | (success == 1)).float()
-            entropy = sum(group.entropy for group in groups) / len(success)
+        if sampled:
+            success = torch.tensor([float((paid[k] > 0).float().mean()) for k in sampled])
             extra |= {
                 "train/success_rate": float(success.mean()),
-                "train/dead_groups": float(dead.mean()),
-                "train/entropy": entropy,
+                "train/dead_groups": float(((success == 0) | (success == 1)).float().mean()),
+                "train/entropy": sum(group.entropy for group in groups) / len(sampled),
+                "train/samples": sum(len(paid[k]) for k in sampled) / len(sampled),
             }
         self.last = PaidRound(update, questions, tasks, float(earned.mean()), float((before > 0).mean()), extra)
         return update
@@ -101,15 +129,18 @@ class RewardRound:
     def _answers(
         self, questions: Sequence[str], tasks: Sequence[str], candidates: Sequence[tuple[str, ...]]
     ) -> tuple[list[str], list[Group]]:
-        """Greedy answers to the questions, and those to be paid: as many samples as asked for, or all that there are.
+        """Greedy answers to the questions, and those to be paid: samples, or all that there are.
 
         The last round's questions are answered again beside them: what was learnt from them is what these begin with.
         """
-        size, encoder = self.samples, self.policy.encoder
+        encoder, size = self.policy.encoder, [self.effort.of(task) for task in tasks]
         closed = [self.estimator.enumerates and 0 < len(allowed) <= ENUMERATED for allowed in candidates]
         again, again_tasks = ((), ()) if self.last is None else (self.last.questions, self.last.tasks)
         temperatures: list[Sequence[float]] = [(0.0,)] * len(again)
-        temperatures += [(0.0,) if enumerated else (0.0, *[self.config.temperature] * size) for enumerated in closed]
+        temperatures += [
+            (0.0,) if enumerated else (0.0, *[self.config.temperature] * n)
+            for enumerated, n in zip(closed, size, strict=True)
+        ]
         said = self.policy.act(
             [*again, *questions],
             [*again_tasks, *tasks],
@@ -121,13 +152,13 @@ class RewardRound:
             self._note_after(texts(said[: len(again)]))
         rest = iter(said[len(again) :])
         greedy, groups = [], []
-        for allowed, enumerated in zip(candidates, closed, strict=True):
+        for allowed, enumerated, n in zip(candidates, closed, size, strict=True):
             greedy.append(next(rest).text)
             if enumerated:
                 groups.append(Group(list(allowed), [encoder.completion_ids(text) for text in allowed], True))
             else:
-                samples = [next(rest) for _ in range(size)]
-                entropy = -sum(sample.logprob for sample in samples) / size
+                samples = [next(rest) for _ in range(n)]
+                entropy = -sum(sample.logprob for sample in samples) / n
                 groups.append(Group(texts(samples), [sample.tokens for sample in samples], False, entropy))
         return greedy, groups
 
@@ -140,20 +171,21 @@ class RewardRound:
         self.last = None
 
     def _learn(
-        self, questions: Sequence[str], tasks: Sequence[str], groups: Sequence[Group], rewards: torch.Tensor
+        self, questions: Sequence[str], tasks: Sequence[str], groups: Sequence[Group], paid: Sequence[torch.Tensor]
     ) -> tuple[Update | None, dict[str, float]]:
-        """One step on the answers that carry a weight, or none where none does, and figures by TensorBoard tag."""
-        size, pull = self.samples, self.config.kl
-        enumerated = torch.tensor([group.enumerated for group in groups])
-        weights = (rewards > 0).float()  # (B, S); of enumerated answers, only what was paid can carry one
-        weights[~enumerated] = 0.0
-        weights[~enumerated, :size] = self.estimator.weights(rewards[~enumerated, :size])
-        for k, group in enumerate(groups):
-            weights[k] = merged(weights[k], group.tokens)
-        wanted = weights != 0
-        if pull:
-            wanted[~enumerated, :size] = True
-        chosen, again = wanted.nonzero().tolist(), self.stream.replay.draw()
+        """One step on the answers that carry a weight, or none where none does, and figures by TensorBoard tag.
+
+        Every question counts once, however many answers to it there are, and so does everything gone over again.
+        """
+        pull = self.config.kl
+        weights = [self._weights(group, rewards) for group, rewards in zip(groups, paid, strict=True)]
+        chosen = [
+            (k, i)
+            for k, group in enumerate(groups)
+            for i in range(len(group.tokens))
+            if weights[k][i] or (pull and not group.enumerated)
+        ]
+        again = self.stream.replay.draw()
         if not chosen and not again:
             self.stream.replay.remember([], torch.zeros(0))  # other processes may have some
             return self.optimizer.step(None), {}
@@ -163,26 +195,43 @@ class RewardRound:
         owners = [*(asked.index(k) for k, _ in chosen), *range(len(asked), len(prompts))]
         named = [*(tasks[k] for k in asked), *(one.task for one in again)]
         scored = self.policy.score(prompts, completions, owners, named)
-        logprobs = torch.zeros_like(rewards)  # (B, S), of those that were chosen
         known = scored.logprobs.detach().sum(1).cpu()
-        logprobs[wanted] = known[: len(chosen)]
-        worth = [n for n, (k, i) in enumerate(chosen) if rewards[k, i] > 0] + [*range(len(chosen), len(completions))]
+        worth = [n for n, (k, i) in enumerate(chosen) if paid[k][i] > 0] + [*range(len(chosen), len(completions))]
         lessons = [Lesson(prompts[owners[n]], named[owners[n]], completions[n]) for n in worth]
         self.stream.replay.remember(lessons, known[worth])
-        for k in enumerated.nonzero().flatten().tolist():
-            weights[k] = size * exact(rewards[k], logprobs[k])  # a question counts once
+        for k in asked:
+            if groups[k].enumerated:
+                mine = [n for n, (owner, _) in enumerate(chosen) if owner == k]
+                weights[k][[chosen[n][1] for n in mine]] = exact(torch.ones(len(mine)), known[mine])
         extra = {}
         if pull and chosen:
             new = prompts[: len(asked)], completions[: len(chosen)], owners[: len(chosen)]
-            apart = torch.zeros_like(rewards)
-            apart[wanted] = logprobs[wanted] - self.policy.unprompted(*new).cpu()
-            apart = apart[~enumerated, :size]
-            weights[~enumerated, :size] -= pull * rloo(apart)  # relative to the others, so that all of it is charged
-            extra = {"train/kl": float(apart.mean())} if len(apart) else {}
-        carried = torch.cat([weights[wanted], torch.full((len(again),), float(size))])
+            apart = known[: len(chosen)] - self.policy.unprompted(*new).cpu()
+            extra = self._charge(apart, chosen, groups, weights)
+        carried = torch.cat([torch.tensor([float(weights[k][i]) for k, i in chosen]), torch.ones(len(again))])
         carried *= self.stream.emphasis.factors(named)[owners]
-        n = size * (len(groups) + len(again))
-        return self.optimizer.step(weighted_completions(scored, carried, n)), extra
+        return self.optimizer.step(weighted_completions(scored, carried, len(groups) + len(again))), extra
+
+    def _weights(self, group: Group, rewards: torch.Tensor) -> torch.Tensor:
+        """The weights of a question's answers; of enumerated ones, what was paid has some that is yet to be found."""
+        if group.enumerated:
+            return merged((rewards > 0).float(), group.tokens)
+        return merged(self.estimator.weights(rewards[None])[0] / len(rewards), group.tokens)
+
+    def _charge(
+        self,
+        apart: torch.Tensor,
+        chosen: Sequence[tuple[int, int]],
+        groups: Sequence[Group],
+        weights: Sequence[torch.Tensor],
+    ) -> dict[str, float]:
+        """Take from the weights of samples what they are likelier than unprompted, relative to the others'."""
+        charged = []
+        for k in sorted({k for k, _ in chosen if not groups[k].enumerated}):
+            mine = apart[[n for n, (owner, _) in enumerate(chosen) if owner == k]]
+            weights[k].sub_(self.config.kl * rloo(mine[None])[0] / len(mine))
+            charged.append(mine)
+        return {"train/kl": float(torch.cat(charged).mean())} if charged else {}
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""
@@ -191,8 +240,13 @@ class RewardRound:
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the sampling."""
-        return {"generator": self.generator.get_state()}
+        return {
+            "generator": self.generator.get_state(),
+            "successes": dict(self.effort.successes),
+            "samples": dict(self.effort.samples),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Sample on from a saved state."""
         self.generator.set_state(state["generator"].cpu())
+        self.effort.successes, self.effort.samples = dict(state["successes"]), dict(state["samples"])

@@ -135,7 +135,7 @@ def test_reward_learning_never_looks_at_the_gold_answer(
 def test_exact_has_every_candidate_paid(small: Callable[..., Config], lm_folder: Path) -> None:
     lm, config = (
         load_model(str(lm_folder), "cpu", "float32"),
-        small(lm_folder, loss="reward", tasks=("comparison", "math"), samples_per_question=2),
+        small(lm_folder, loss="reward", tasks=("comparison", "math"), samples_per_question=2, most_samples=2),
     )
     policy = SoftPromptPolicy(lm, initial_soft_prompt(lm, 4, "text", "Say it", torch.Generator()), max_new_tokens=6)
     said: list[list[str]] = []

@@ -137,6 +137,7 @@ class Settings:
             difficulty=self.difficulty,
             estimator="reinforce",  # every sample learns, as every one goes through TRL's step
             samples_per_question=self.samples_per_question,
+            most_samples=self.samples_per_question,
             temperature=1.0,
             replay=0,  # nobody else goes over anything again
             max_new_tokens=self.max_new_tokens,
