@@ -213,6 +213,10 @@ def _copied(states: Tensor) -> Tensor:
 
 def _rows(pair: Pair, index: Tensor) -> Pair:
     index = index.to(pair[0].device)  # a model that is spread over devices keeps each layer's where the layer is
+    # Two ways to the same. The gradient of one is summed up in an order that varies on CPUs, and slowly; that of the
+    # other in one that varies on GPUs.
+    if index.device.type == "cpu":
+        return pair[0].index_select(0, index), pair[1].index_select(0, index)
     return pair[0][index], pair[1][index]
 
 

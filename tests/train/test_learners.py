@@ -224,7 +224,8 @@ def test_rounds_without_anything_to_learn_from_lower_the_learning_rate(lm: Loade
 def test_kl_changes_no_reward(lm_folder: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(small(lm_folder, loss="reward", estimator="reinforce", kl=50.0, run_dir=tmp_path / "run", tasks=("math",)))
+    paid = {"loss": "reward", "estimator": "reinforce", "most_samples": 3, "tasks": ("math",)}
+    train(small(lm_folder, kl=50.0, run_dir=tmp_path / "run", **paid))
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
     assert {event.value for event in events.Scalars("train/success_rate")} == {0.0}  # this model knows nothing
