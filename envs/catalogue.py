@@ -78,8 +78,8 @@ def catalogue(problems: int, kept: Mapping[str, str]) -> str:
         f"Made by `python -m reasoning_arena.envs.catalogue --problems {problems}`. *Proved*: the independent solver "
         "found exactly the gold answer from the question's text. *Chance*: one over the number of candidates; *open* "
         "where the answers are no closed set. The last column is the highest of some 40 policies that do not reason, "
-        "the answer to the most similar question seen before among them. *Learnt* are those that choose the option whose "
-        "cue was right most often in other problems that ask the same.",
+        "the answer to the most similar question seen before among them. *Learnt* are those that choose the option "
+        "whose cue was right most often in other problems that ask the same.",
     ]
     parts += [kept[name] if name in kept else section(name, problems) for name in REGISTRY]
     return "\n\n".join(parts) + "\n"
