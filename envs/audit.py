@@ -21,7 +21,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.command import command, parser_of
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.files import replacing
-from reasoning_arena.envs.policies import CUES, POLICIES, learnt, seen
+from reasoning_arena.envs.policies import PLACES, POLICIES, learnt, seen
 from reasoning_arena.envs.problem import Problem
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.scoring import score
@@ -47,7 +47,7 @@ class Level(NamedTuple):
         distinct: how many different contents they had.
         failures: those whose solver's answers are not the gold one alone, with those answers.
         answer_types: which there were.
-        told_by_place: whether cues are allowed to give options away.
+        told_by_place: whether how often and where an option is named may give it away.
         tried: how many the policies answered.
         chance: the mean of one over the number of candidates, or None where answers are no closed set.
         earned: the share of problems that each policy got right.
@@ -82,8 +82,8 @@ class Level(NamedTuple):
 
     @property
     def tricks(self) -> list[str]:
-        """Policies that earn more than chance, but for cues of a difficulty that is told by them."""
-        allowed = CUES if self.told_by_place else ()
+        """Policies that earn more than chance, but for those that go by place where a difficulty is told by it."""
+        allowed = PLACES if self.told_by_place else ()
         return [name for name, share in self.earned.items() if share > self.bar and name not in allowed]
 
     @property

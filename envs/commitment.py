@@ -82,14 +82,16 @@ def revoked(
         answer_type: the type.
         value: the answer.
     """
-    first, last = counted[0], counted[-1]
-    explained = _EXPLAINED.search(text, last.end)
+    first = counted[0]
+    explained = _EXPLAINED.search(text, counted[-1].end)
     end = explained.start() if explained else len(text)
-    if answer_type != "yes_no" and _denied(text, marks, begin):
-        return True
-    if answer_type != "yes_no" and _taken_back(text, _clause_of(text, marks, begin), begin, first.start, end):
-        return True
-    if answer_type in ("list", "set", "summary") and _OR.search(text, first.end, last.start):
+    if answer_type != "yes_no":
+        last = next((mark for mark in reversed(marks) if mark.end() == begin), None)
+        if last is not None and _denied(text, last):
+            return True
+        if _taken_back(text, _clause_of(text, marks, last), begin, first.start, end):
+            return True
+    if answer_type in ("list", "set", "summary") and _OR.search(text, first.end, counted[-1].start):
         return True
     if answer_type in ("list", "set") and _OPEN.search(text, first.end, end):
         return True
@@ -165,13 +167,10 @@ def _taken_back(text: str, clause: int, begin: int, first: int, end: int) -> boo
     return True
 
 
-def _denied(text: str, marks: list[re.Match[str]], begin: int) -> bool:
-    """Whether the sentence denies what its last mark states or concludes."""
-    last = next((mark for mark in reversed(marks) if mark.end() == begin), None)
-    if last is None:
-        return False
-    sentence = max((stop.end() for stop in SENTENCE_ENDS.finditer(text, 0, last.start())), default=0)
-    return _DENIED.search(text[sentence : last.start()]) is not None
+def _denied(text: str, mark: re.Match[str]) -> bool:
+    """Whether the sentence denies what a mark in it states or concludes."""
+    sentence = max((stop.end() for stop in SENTENCE_ENDS.finditer(text, 0, mark.start())), default=0)
+    return _DENIED.search(text[sentence : mark.start()]) is not None
 
 
 def _no_list(text: str, counted: list[Found], end: int) -> bool:
@@ -180,11 +179,10 @@ def _no_list(text: str, counted: list[Found], end: int) -> bool:
     return bool(gaps & _LIST_OPERATORS) or _NUMBER_WORD_LISTED.search(text, counted[0].end, end) is not None
 
 
-def _clause_of(text: str, marks: list[re.Match[str]], begin: int) -> int:
+def _clause_of(text: str, marks: list[re.Match[str]], last: re.Match[str] | None) -> int:
     """Where the clause begins in which a mark states an answer: ``I doubt that the answer is`` takes it back."""
-    last = next((mark for mark in reversed(marks) if mark.end() == begin), None)
     if last is None or STATEMENTS.match(last[0]) is None:
-        return begin
+        return 0 if last is None else last.end()
     earlier = max((mark.end() for mark in marks if mark.end() <= last.start()), default=0)
     return max((stop.end() for stop in _CLAUSE.finditer(text, earlier, last.start())), default=earlier)
 

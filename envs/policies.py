@@ -98,13 +98,14 @@ POLICIES: dict[str, Policy] = {
     "longest word backwards": lambda one: max(one.words, key=len)[::-1] if one.words else "",
 }
 
-# What may give an option away, whatever it means.
-CUES: dict[str, Callable[[Seen, str], object]] = {
-    "learnt: which option": lambda one, option: option,
+# What may give an option away, whatever it means: how often it is named, and where.
+PLACES: dict[str, Callable[[Seen, str], object]] = {
     "learnt: how often it is named": lambda one, option: one.question.count(option),
     "learnt: where it is named first": lambda one, option: _place(one, option, str.find),
     "learnt: where it is named last": lambda one, option: _place(one, option, str.rfind),
 }
+CUES = {"learnt: which option": lambda one, option: option, **PLACES}
+PRIOR = 10  # options met anywhere that count as much as all where the same is asked
 
 
 def _place(one: Seen, option: str, find: Callable[[str, str], int]) -> int:
@@ -125,21 +126,30 @@ def asked(one: Seen) -> str:
 def learnt(answered: Iterable[tuple[Seen, str]]) -> dict[str, Policy]:
     """Policies that choose the option whose cue was right most often where the same was asked.
 
+    Where that was seldom asked, as where its words are hardly ever the same, what was right anywhere decides.
+
     Args:
-        answered: questions of one kind, with their gold answers. Those without options teach nothing.
+        answered: questions of one kind, with their gold answers. Those without options teach nothing, nor do those
+            whose answer is several of them.
     """
-    right: Counter[tuple[str, object, str]] = Counter()
-    met: Counter[tuple[str, object, str]] = Counter()
+    right: Counter[tuple[object, ...]] = Counter()
+    met: Counter[tuple[object, ...]] = Counter()
     for one, answer in answered:
         frame = asked(one)
         for option in one.options:
             for name, cue in CUES.items():
-                met[name, cue(one, option), frame] += 1
-                right[name, cue(one, option), frame] += option == answer
+                anywhere = name, cue(one, option)
+                for key in (anywhere, (*anywhere, frame)):
+                    met[key] += 1
+                    right[key] += option == answer
+
+    def promise(name: str, one: Seen, frame: str, option: str) -> float:
+        anywhere = name, CUES[name](one, option)
+        usual = right[anywhere] / max(met[anywhere], 1)
+        return (right[*anywhere, frame] + PRIOR * usual) / (met[*anywhere, frame] + PRIOR)
 
     def choose(name: str, one: Seen) -> str:
         frame = asked(one)
-        cues = {option: (name, CUES[name](one, option), frame) for option in one.options}
-        return max(one.options, key=lambda option: right[cues[option]] / max(met[cues[option]], 1))
+        return max(one.options, key=lambda option: promise(name, one, frame, option))
 
     return {name: _option(partial(choose, name)) for name in CUES}

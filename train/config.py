@@ -215,9 +215,10 @@ class Config:
         if self.kl and self.learner in ADAPTED:
             raise TrainingError(f"--kl is not allowed with --learner {self.learner}, which changes the model itself")
         least = max(ESTIMATORS[self.estimator].least_samples, 2 if self.kl else 1)  # kl is charged relative to a group
-        if self.most_samples is not None and self.most_samples < self.samples_per_question:
+        most = self.most_samples
+        if self.loss == "reward" and most is not None and most < self.samples_per_question:
             raise TrainingError(
-                f"--most-samples {self.most_samples} is not allowed; give at least --samples-per-question, "
+                f"--most-samples {most} is not allowed; give at least --samples-per-question, "
                 f"{self.samples_per_question}"
             )
         if self.loss == "reward" and self.samples_per_question < least:

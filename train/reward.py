@@ -189,26 +189,30 @@ class RewardRound:
         if not chosen and not again:
             self.stream.replay.remember([], torch.zeros(0))  # other processes may have some
             return self.optimizer.step(None), {}
-        asked = sorted({k for k, _ in chosen})
-        prompts = [*(questions[k] for k in asked), *(one.question for one in again)]
+        rows: dict[int, list[int]] = {}  # of each question that has any
+        for n, (k, _) in enumerate(chosen):
+            rows.setdefault(k, []).append(n)
+        prompts = [*(questions[k] for k in rows), *(one.question for one in again)]
+        named = [*(tasks[k] for k in rows), *(one.task for one in again)]
         completions = [*(groups[k].tokens[i] for k, i in chosen), *(one.completion for one in again)]
-        owners = [*(asked.index(k) for k, _ in chosen), *range(len(asked), len(prompts))]
-        named = [*(tasks[k] for k in asked), *(one.task for one in again)]
+        owners = [*(u for u, mine in enumerate(rows.values()) for _ in mine), *range(len(rows), len(prompts))]
         scored = self.policy.score(prompts, completions, owners, named)
         known = scored.logprobs.detach().sum(1).cpu()
         worth = [n for n, (k, i) in enumerate(chosen) if paid[k][i] > 0] + [*range(len(chosen), len(completions))]
         lessons = [Lesson(prompts[owners[n]], named[owners[n]], completions[n]) for n in worth]
         self.stream.replay.remember(lessons, known[worth])
-        for k in asked:
+        carried = torch.tensor([*(float(weights[k][i]) for k, i in chosen), *[1.0] * len(again)])
+        for k, mine in rows.items():
             if groups[k].enumerated:
-                mine = [n for n, (owner, _) in enumerate(chosen) if owner == k]
-                weights[k][[chosen[n][1] for n in mine]] = exact(torch.ones(len(mine)), known[mine])
+                carried[mine] = exact(torch.ones(len(mine)), known[mine])
         extra = {}
-        if pull and chosen:
-            new = prompts[: len(asked)], completions[: len(chosen)], owners[: len(chosen)]
+        sampled = [mine for k, mine in rows.items() if not groups[k].enumerated]
+        if pull and sampled:
+            new = prompts[: len(rows)], completions[: len(chosen)], owners[: len(chosen)]
             apart = known[: len(chosen)] - self.policy.unprompted(*new).cpu()
-            extra = self._charge(apart, chosen, groups, weights)
-        carried = torch.cat([torch.tensor([float(weights[k][i]) for k, i in chosen]), torch.ones(len(again))])
+            for mine in sampled:  # relative to the others, so that all of it is charged
+                carried[mine] -= pull * rloo(apart[mine][None])[0] / len(mine)
+            extra = {"train/kl": float(torch.cat([apart[mine] for mine in sampled]).mean())}
         carried *= self.stream.emphasis.factors(named)[owners]
         return self.optimizer.step(weighted_completions(scored, carried, len(groups) + len(again))), extra
 
@@ -217,21 +221,6 @@ class RewardRound:
         if group.enumerated:
             return merged((rewards > 0).float(), group.tokens)
         return merged(self.estimator.weights(rewards[None])[0] / len(rewards), group.tokens)
-
-    def _charge(
-        self,
-        apart: torch.Tensor,
-        chosen: Sequence[tuple[int, int]],
-        groups: Sequence[Group],
-        weights: Sequence[torch.Tensor],
-    ) -> dict[str, float]:
-        """Take from the weights of samples what they are likelier than unprompted, relative to the others'."""
-        charged = []
-        for k in sorted({k for k, _ in chosen if not groups[k].enumerated}):
-            mine = apart[[n for n, (owner, _) in enumerate(chosen) if owner == k]]
-            weights[k].sub_(self.config.kl * rloo(mine[None])[0] / len(mine))
-            charged.append(mine)
-        return {"train/kl": float(torch.cat(charged).mean())} if charged else {}
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""

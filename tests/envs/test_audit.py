@@ -14,6 +14,7 @@ from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
 from reasoning_arena.envs.tasks.comparison import Comparison
 from reasoning_arena.envs.tasks.math import Math
+from reasoning_arena.envs.tasks.syllogism import Syllogism
 
 NAMED = "learnt: how often it is named"
 
@@ -54,6 +55,14 @@ class NamedOnce(Comparison):
         return facts._replace(clues=tuple(clue for clue in facts.clues if clue[1] - clue[0] == 1))
 
 
+class Padded(Syllogism):
+    """The right one of the options is named three times more; hardly any question has the words of another."""
+
+    def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
+        posed = super().pose(facts, rng, phrasing)
+        return posed._replace(question=f"{' '.join([posed.answer] * 3)}. {posed.question}")
+
+
 class Overlapping(Math):
     def content(self, facts: Any) -> object:
         return facts.person, facts  # the same sum of somebody else, in another split
@@ -92,11 +101,16 @@ def test_options_that_are_given_away_by_how_often_they_are_named_are_found(diffi
     assert NAMED in audit(NamedOnce(), difficulty, 600, seeds=5).tricks
 
 
+def test_a_cue_is_learnt_even_where_no_question_has_the_words_of_another() -> None:
+    assert NAMED in audit(Padded(), 1, 600, seeds=5).tricks
+
+
 def test_cues_are_allowed_where_a_task_says_so_and_nothing_else() -> None:
     level = audit(get_task("comparison"), 1, 600, seeds=5)
     assert level.earned[NAMED] > level.bar
     assert level.tricks == []
-    assert level._replace(earned={**level.earned, "yes": 1.0}).tricks == ["yes"]
+    for other in ("yes", "learnt: which option"):
+        assert level._replace(earned={**level.earned, other: 1.0}).tricks == [other]
 
 
 def test_what_is_asked_is_told_without_what_it_is_about() -> None:

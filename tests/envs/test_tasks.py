@@ -112,7 +112,7 @@ def fingerprint(name: str) -> str:
     return digest.hexdigest()[:16]
 
 
-# A changed fingerprint is a changed environment: it needs a new version.
+# A changed fingerprint is a changed environment: it needs a new version of the package.
 FINGERPRINTS: dict[str, str] = {
     "comparison": "ae904ca17d0a107f",
     "sequence": "59ab6659d0362588",
