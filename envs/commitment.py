@@ -16,7 +16,9 @@ TAKEN_BACK = re.compile(
     r"\b(?:not|never|neither|nor|cannot|isnt|without|except|unless|wrong|incorrect|false|either|hardly|i doubt|"
     r"far from|nothing like|instead of|rather than|(?:all|any\w*|every\w*) but|other than|besides(?!,)|exclud\w+|"
     r"(?:apart|aside) from|ruled out|(?:the )?opposite of|no longer|(?:some|any)\w* else|by no means|no way|nope|cant|"
-    r"(?:is|was) no(?! (?:doubt|other|one|such|people|person|thing|item)))\b|n't\b|!=|≠|~~|\?\s*no\b",
+    r"(?:is|was) no(?! (?:doubt|other|one|such|people|person|thing|item))|"
+    r"(?:scratch|strike) that|(?:take|took) (?:it|that) back|just (?:kidding|joking)|i (?:lied|lie))\b"
+    r"|n't\b|!=|≠|~~|\?\s*no\b",
 )
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|smaller|larger|bigger) than|or (?:more|less|fewer)|"
@@ -24,7 +26,7 @@ _HEDGED = re.compile(
     r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|"
     r"(?:four|fif|six|seven|eigh|nin|eleven|twelf)ths|\w+(?:teen|ie|red|and)ths|"
     r"per ?cent|squared|cubed|close to|sqrt|roots? of|"
-    r"(?:square|cube) of|factorial|exceed\w*|beyond|hexadecimal|octal|binary)\b|"
+    r"(?:square|cube) of|factorial|exceed\w*|beyond|hexadecimal|octal|binary|(?<=-)ish)\b|"
     r"(?<![-=])>|[<≤≥~≈±√]",
 )
 _BOUNDED = re.compile(r"\b(?:between|over|under|above|below|near)\b")  # in front of a number
@@ -45,6 +47,11 @@ _SUBJECT = re.compile(r"\s*the (?:number of|people|things)\b")
 _FILTER = re.compile(r"\b(?:(?:that|who|which) are|and|but|in|are) (?:not|neither)\b|\bnor\b")
 # A list or a set that goes on.
 _OPEN = re.compile(r"\.\.\.|…|\b(?:etc|and so on|others?|(?:some|every)(?:one|body|thing)|the rest)\b")
+_BETWEEN_ITEMS = re.compile(r"[,;&\n]|\band\b")
+_BESIDE_ITEMS = {
+    "a", "all", "alone", "also", "both", "clearly", "exactly", "i", "indeed", "just", "namely", "only", "respectively",
+    "so", "then", "together", "too", "yes",
+}  # fmt: skip
 _NUMBER_WORD_LISTED = re.compile(rf"(?:,|;|\band)\s*(?:{NUMBER_WORDS})\b")
 _OPERATION = re.compile(r"[+×÷]|\b(?:plus|times|(?<=\d )minus)\b")
 _WITH_A_WORD = re.compile(  # 9 + one
@@ -69,6 +76,7 @@ def revoked(
     marks: list[re.Match[str]],
     begin: int,
     answer_type: str,
+    items: tuple[str, ...],
     value: str,
 ) -> bool:
     """Whether a text takes its answer back, hedges it, or says another one elsewhere.
@@ -80,6 +88,7 @@ def revoked(
         marks: what states or concludes an answer.
         begin: where the last of these ends that counts.
         answer_type: the type.
+        items: what may be in a list or a set.
         value: the answer.
     """
     first = counted[0]
@@ -96,6 +105,8 @@ def revoked(
     if answer_type in ("list", "set") and _OPEN.search(text, first.end, end):
         return True
     if answer_type == "list" and _no_list(text, counted, end):
+        return True
+    if answer_type in ("list", "set") and items and _names_others(text, counted, begin, end, items):
         return True
     if answer_type in ("integer", "rational") and _no_number(text, found, counted, begin, end):
         return True
@@ -177,6 +188,15 @@ def _no_list(text: str, counted: list[Found], end: int) -> bool:
     """Whether a list is a calculation, or goes on in words: ``3 + 5`` and ``3, 5, seven``."""
     gaps = {text[one.end : other.start].strip(" \t") for one, other in pairwise(counted)}
     return bool(gaps & _LIST_OPERATORS) or _NUMBER_WORD_LISTED.search(text, counted[0].end, end) is not None
+
+
+def _names_others(text: str, counted: list[Found], begin: int, end: int, items: tuple[str, ...]) -> bool:
+    """Whether a list or a set of words has an item that is none of those it may have: ``Alice, Bob and Zeus``."""
+    head, rest = text[begin : counted[0].start].rstrip(), text[counted[0].end : end]
+    before = head.removesuffix(" and").split()[-1:] if head.endswith(" and") else []
+    known = {NOTHING, *_BESIDE_ITEMS, *(one.lower() for one in items)}
+    parts = (part.strip(" \t.!'\"*`()[]{}$\\") for part in (*before, *_BETWEEN_ITEMS.split(rest)[1:]))
+    return any(part.isalpha() and part not in known for part in parts)
 
 
 def _clause_of(text: str, marks: list[re.Match[str]], last: re.Match[str] | None) -> int:

@@ -80,7 +80,7 @@ _TAG = re.compile(r"<(/?)([a-z]+)>")  # <answer>9</answer>, <b>9</b>
 _TAGGED = re.compile(r"\s*<answer>(.*)</answer>\s*", re.I | re.S)
 _NOTHING = re.compile(
     r"(?<!-)\b(?:none|nobody|no[ -]one|nothing|empty|no (?:people|person|things?|items?))\b(?! else)"
-    r"|∅|(?<![a-z])\{\s*\\?\}|\\(?:emptyset|varnothing)\b",
+    r"|∅|(?<![a-z])\{\s*\\?\}|(?<![\w\]])\[ ?\]|\bset\(\)|\\(?:emptyset|varnothing)\b",
 )
 # LaTeX: 12\,000 and 12{,}000; what sets a formula off, or says how it is printed.
 _GROUPED = re.compile(r"(?<=\d)(?:\\,|\{,\})(?=\d{3}(?!\d))")
@@ -151,7 +151,7 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
     value = together(counted, answer_type)
     if value is None:
         return None
-    return None if revoked(text, found, counted, marks, begin, answer_type, value) else value
+    return None if revoked(text, found, counted, marks, begin, answer_type, items, value) else value
 
 
 def score(text: str, posed: Posed) -> Verdict:

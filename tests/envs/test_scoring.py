@@ -287,7 +287,7 @@ UNITS = [
     "9", "1,", "answer ", "Bob ", "= ", "-", "\x00", "\ud800", "9.9", "one ", " ", "so 9 ", "$ ", "twenty ", "\u202e",
 ]  # fmt: skip
 MORE_UNITS = [
-    "9 ", "no ", "½", "_", "9 or ", "Bob because ", "is the answer ", "one hundred and ", "+ ", "{ ", "Answer: 9. ", "the number of not ", "answer 9 ", "#### 9 ", "x #### ", "<think>",
+    "9 ", "no ", "½", "_", "9 or ", "Bob because ", "is the answer ", "one hundred and ", "+ ", "{ ", "Answer: 9. ", "the number of not ", "answer 9 ", "#### 9 ", "Bob and Zeus ", "Bob, ", "\n", "x #### ", "<think>",
 ]  # fmt: skip
 
 
