@@ -107,21 +107,23 @@ class Sets(Task):
         wording, fits, rest = rng.pick(queries)
         if difficulty == 1:
             rest = tuple(membership for membership in rest if membership)  # everybody is in some list
-        everywhere = (1 << k) - 1
-        while True:
+        everywhere, random = (1 << k) - 1, rng.random
+        several, others = len(fits), len(rest)
+        while True:  # two rounds or more, so what is drawn in each is not drawn by calls of pick
             fitting = rng.between(1, n - 2)
             if fitting == 1:  # seldom, as one alone is easy to guess
                 fitting = rng.between(1, n - 2)
             if difficulty > 1 and rng.random() < EMPTY:
                 fitting = 0
-            memberships = [rng.pick(fits if i < fitting else rest) for i in range(n)]
+            memberships = [fits[int(random() * several)] for _ in range(fitting)]
+            memberships += [rest[int(random() * others)] for _ in range(n - fitting)]
             once = twice = 0
             whole = everywhere  # the lists that hold all who fit and nobody else
             for i, membership in enumerate(memberships):
                 twice |= once & membership
                 once |= membership
                 whole &= membership if i < fitting else ~membership
-            if twice == everywhere and not whole and (k > 2 or {1, 2, 3} <= set(memberships)):
+            if twice == everywhere and not whole and (k > 2 or {1, 2, 3}.issubset(memberships)):
                 break
         theme = rng.below(len(THEMES))
         all_names, all_lists, noun, _ = THEMES[theme]
