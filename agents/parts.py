@@ -1,7 +1,8 @@
 """The parts of a decoder layer that are no products with weights, with gradients written out.
 
 Autograd would keep what every elementary step leaves behind, several times a layer's input. These keep what they were
-given, compute the rest again, and take fewer and larger steps. Gradients go to activations alone: weights are frozen.
+given, compute the rest again but for what takes long and little room, and take fewer and larger steps. Gradients go to
+activations alone: weights are frozen.
 
 Notation: n rows, L columns, H heads of keys and values, G heads of queries to each, d the size of a head, S columns
 that all rows share, C a row's own columns, D hidden size, F size of the feed-forward layer.
@@ -13,6 +14,8 @@ import torch
 from reasoning_arena.agents.kv_cache import Pair
 from torch import Tensor
 from torch.nn.functional import rms_norm, silu
+
+KEPT_COLUMNS = 512  # up to which attention keeps its weights for the gradient; longer rows compute them again
 
 
 def normed(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -148,15 +151,19 @@ class _Attended(torch.autograd.Function):
     def forward(
         ctx: Any, q: Tensor, head_k: Tensor, head_v: Tensor, own_k: Tensor, own_v: Tensor, blocked: Tensor | None
     ) -> Tensor:
-        ctx.save_for_backward(q, head_k, head_v, own_k, own_v, blocked)
         keys, values = _joined(head_k, own_k), _joined(head_v, own_v)
-        return torch.bmm(_weights(q, keys, blocked), values).view(q.shape)
+        weights = _weights(q, keys, blocked)
+        kept = weights if keys.shape[1] <= KEPT_COLUMNS else None
+        ctx.save_for_backward(q, head_k, head_v, own_k, own_v, blocked, kept)
+        return torch.bmm(weights, values).view(q.shape)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        q, head_k, head_v, own_k, own_v, blocked = ctx.saved_tensors
+        q, head_k, head_v, own_k, own_v, blocked, weights = ctx.saved_tensors
         keys, values = _joined(head_k, own_k), _joined(head_v, own_v)
-        weights, gradient = _weights(q, keys, blocked), gradient.reshape(-1, *gradient.shape[2:])
+        if weights is None:
+            weights = _weights(q, keys, blocked)
+        gradient = gradient.reshape(-1, *gradient.shape[2:])
         of_values = torch.bmm(weights.mT, gradient).view(*own_v.shape[:2], -1, own_v.shape[3])
         of_weights = torch.bmm(gradient, values.mT)
         of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)

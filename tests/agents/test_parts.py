@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from reasoning_arena.agents import parts
 from reasoning_arena.agents.parts import attended, attended_by_one, gated, normed, rotated
 from torch import Tensor
 from torch.autograd import gradcheck
@@ -69,7 +70,9 @@ def test_one_column_attends_as_many_do(dtype: torch.dtype, tolerance: float, hea
     torch.testing.assert_close(found, attended(q, shared, (own_k, own_v), added), atol=tolerance, rtol=tolerance)
 
 
-def test_gradients_of_attention() -> None:
+@pytest.mark.parametrize("kept", [0, 512])
+def test_gradients_of_attention(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "KEPT_COLUMNS", kept)
     q, *others = (one.requires_grad_() for one in (numbers(ROWS, HEADS, GROUPS * LENGTH, SIZE), *memory()))
     assert gradcheck(lambda q, a, b, k, v: attended(q, (a, b), (k, v), causal()), (q, *others))
     assert gradcheck(lambda q, k, v: attended(q, None, (k, v), causal()), (q, *others[2:]))
