@@ -191,6 +191,14 @@ def merged(memories: Sequence[Memory], room: int) -> tuple[SharedHeadCache, Tens
     return SharedHeadCache(len(own), head, own, room), torch.cat(masks)
 
 
+def together(memories: Sequence[Memory]) -> Memory:
+    """Several batches' rows as one batch's, behind the head that they share."""
+    if len(memories) == 1:
+        return memories[0]
+    cache, mask = merged(memories, 0)
+    return Memory(cache.head, cache.own, mask, common_preamble(memories))
+
+
 def common_preamble(memories: Sequence[Memory]) -> KeysValues | None:
     """What all of their heads begin with, if anything."""
     preamble = memories[0].preamble
