@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, pad
 
-FEW = 96  # rows, above which the layout makes no difference in bfloat16
+FEW = 160  # rows, above which the layout makes no difference in bfloat16
 STEP = 32  # rows that packed weights are multiplied by are multiples of this, since oneDNN keeps memory for each number
 LARGE = 2**16  # numbers in a weight; a smaller one stays in the CPU's cache however it lies
 REPEATS = 8  # of what is timed
