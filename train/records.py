@@ -61,13 +61,15 @@ def past_results(folder: Path) -> Json:
             raise TrainingError(f"cannot read {path}: {name!r} is missing or damaged")
     if not past["evaluations"]:
         raise TrainingError(f"cannot read {path}: it lacks the first evaluation")
+    if not isinstance(past.get("peak_memory"), int):
+        raise TrainingError(f"cannot read {path}: 'peak_memory' is missing or damaged")
     return past
 
 
 def cut_back(past: Json, episode: int, seconds: float) -> Json:
     """A run's results as they were after so many episodes, and that many seconds of training."""
     rows = {name: [one for one in past[name] if one["episode"] <= episode] for name in ("training", "evaluations")}
-    return {**rows, "training_seconds": seconds}
+    return {**rows, "training_seconds": seconds, "peak_memory": past["peak_memory"]}
 
 
 class Records:
@@ -116,10 +118,11 @@ class Records:
             self.writer._get_file_writer().add_summary(summary)
 
     def _take_up(self, past: Json | None) -> None:
-        past = past or {"training": [], "evaluations": [], "training_seconds": 0.0}
+        past = past or {"training": [], "evaluations": [], "training_seconds": 0.0, "peak_memory": 0}
         self.training: list[Json] = past["training"]
         self.evaluations: list[Json] = past["evaluations"]
         self.seconds: float = past["training_seconds"]
+        self.earlier_peak: int = past["peak_memory"]  # of the processes that had a part in the run before this one
 
     def add_rounds(self, results: Sequence[RoundResult], rms: float, seconds: float) -> None:
         """Note the rounds after those noted so far; they took so many seconds."""
@@ -173,7 +176,7 @@ class Records:
             "training_seconds": self.seconds,
             "episodes_per_second": episodes / self.seconds if self.seconds else None,
             "parameters": self.parameters,
-            "peak_memory": peak_memory(self.device),
+            "peak_memory": max(self.earlier_peak, peak_memory(self.device)),
         }
 
     def write(self) -> None:

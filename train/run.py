@@ -4,9 +4,11 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dtype, dtype_name, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
@@ -85,10 +87,20 @@ class Run:
     def play(self, stopping: Callable[[], bool], tell: Callable[[str], None] | None = None) -> Iterator[Progress]:
         """Play the rounds that are left, evaluating and saving where it is time to; the first is an evaluation alone.
 
+        Where it ends with an error, what was recorded up to there is written, and no checkpoint.
+
         Args:
             stopping: whether to end before the next round; everything is saved then.
             tell: is told how far an evaluation has come.
         """
+        try:
+            yield from self._play(stopping, tell)
+        except (AgentError, TrainingError):
+            with suppress(TrainingError, OSError):  # the disk may be what failed
+                self.records.close()
+            raise
+
+    def _play(self, stopping: Callable[[], bool], tell: Callable[[str], None] | None) -> Iterator[Progress]:
         held_out = self.records.evaluations[-1]["accuracy"] if self.records.evaluations else self._evaluate(tell)
         yield Progress(self.episode, None, held_out)
         clock = time.perf_counter()

@@ -139,6 +139,27 @@ def test_an_interrupt_saves_everything_and_ends_both(lm_folder: Path, tmp_path: 
     assert json.loads((run / "results.json").read_text())["training"][-1]["episode"] == episode
 
 
+ONE_SIDED = """
+import os, sys
+from reasoning_arena.train.online import main
+from reasoning_arena.train.reward import RewardRound
+if os.environ["RANK"] == "1":
+    RewardRound._weights = lambda self, group, rewards: 0 * rewards
+sys.exit(main())
+"""
+
+
+def test_a_process_with_nothing_to_learn_goes_along(lm_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "one_sided.py").write_text(ONE_SIDED)
+    run = tmp_path / "run"
+    settings = flags(lm_folder, run, loss="reward", replay=0)
+    ended(torchrun(*settings, module=(str(tmp_path / "one_sided.py"),)))
+    training = json.loads((run / "results.json").read_text())["training"]
+    assert [one["episode"] for one in training] == [4, 8, 12, 16]
+    assert all(one["loss"] is not None for one in training)
+    assert not torch.equal(soft_prompt(run, 0), soft_prompt(run))
+
+
 def test_a_batch_that_cannot_be_divided_is_refused(
     lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """The loop and the command, on a tiny model: what is learnt, and what is refused."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.evaluate import Evaluator
 from reasoning_arena.train.losses import per_token, weighted_completions
 from reasoning_arena.train.online import main, train
-from reasoning_arena.train.optimizer import Optimizer
+from reasoning_arena.train.optimizer import Optimizer, Update
 from reasoning_arena.train.reward import ENUMERATED, RewardRound
 from reasoning_arena.train.supervised import SupervisedRound
 
@@ -240,6 +241,28 @@ def test_what_is_no_number_is_refused(
             train(small(lm_folder, loss=loss, run_dir=tmp_path / "run"))
     assert "float32" in str(error.value)
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["episode-000000"]
+    assert (tmp_path / "run" / "learning_curves.png").exists()
+
+
+def test_what_led_to_an_error_is_recorded(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_at_the_third(self: Optimizer, loss: torch.Tensor | None) -> Update | None:
+        if self.done == 2:
+            raise TrainingError("the loss is nan")
+        return step(self, loss)
+
+    step = Optimizer.step
+    monkeypatch.setattr(Optimizer, "step", fails_at_the_third)
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match="nan"):
+        train(small(lm_folder, loss="reward", eval_interval=16, run_dir=run))
+    assert [one["episode"] for one in json.loads((run / "results.json").read_text())["training"]] == [4]
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["episode-000000"]
+    monkeypatch.setattr(Optimizer, "step", step)
+    assert main(["--resume", str(run), "--quiet"]) == 0
+    training = json.loads((run / "results.json").read_text())["training"]
+    assert [one["episode"] for one in training] == [4, 8, 12, 16]
 
 
 def test_held_out_problems_are_different_and_always_the_same(small: Callable[..., Config], lm_folder: Path) -> None:

@@ -50,6 +50,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     [
         ("results.json", {}),
         ("results.json", {"training": 5, "evaluations": []}),
+        ("results.json", {"training": [], "evaluations": [{"episode": 0, "accuracy": 0.5, "per_task": {}}]}),
         ("results.json", {"training": [{}], "evaluations": [{}]}),
         ("results.json", {"training": [], "evaluations": [{"episode": 0, "accuracy": "x", "per_task": {}}]}),
         ("config.json", {"lr": "x"}),
@@ -97,15 +98,18 @@ def test_a_failed_start_leaves_no_folder(lm_folder: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "run").exists()
 
 
-def test_rounds_that_are_lost_take_their_time_with_them(
+def test_rounds_that_are_lost_take_their_time_with_them_and_memory_stays(
     small: Callable[..., Config], lm_folder: Path, tmp_path: Path
 ) -> None:
     done = train(small(lm_folder, run_dir=tmp_path / "run"))
     shutil.rmtree(tmp_path / "run" / "checkpoints" / "episode-000016")
     spent = load_state(latest_checkpoint(tmp_path / "run"))["seconds"]
     assert 0 < spent < done["training_seconds"]
+    stored = tmp_path / "run" / "results.json"
+    stored.write_text(json.dumps(json.loads(stored.read_text()) | {"peak_memory": 10**15}))
     run = Run(Config(resume=tmp_path / "run", quiet=True))
     assert (run.episode, run.records.seconds) == (8, spent)
+    assert run.records.results()["peak_memory"] == 10**15  # of the process that the run had before
 
 
 def test_an_interrupt_at_the_very_end_is_none(
