@@ -52,6 +52,8 @@ def buckets(lengths: Sequence[int], overhead: int) -> list[list[int]]:
 def beside(soft: Tensor, text: Tensor, text_mask: Tensor, rest_mask: Tensor) -> tuple[Tensor, Tensor]:
     """The ordinary layout, with the soft prompt between a row's pads and its text: mask and embeddings."""
     n, p, width = len(text), soft.shape[-2], rest_mask.shape[1]
+    if not text.shape[1]:
+        return text_mask.new_ones(n, p), soft.expand(n, *soft.shape[-2:])
     pads = (width - rest_mask.sum(1))[:, None]  # (n, 1)
     columns = torch.arange(p + text.shape[1], device=text.device).expand(n, -1)
     # Column c of a row is a pad where c < pads, a virtual token where c < pads + P, and the row's text behind.

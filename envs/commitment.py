@@ -47,10 +47,11 @@ _SUBJECT = re.compile(r"\s*the (?:number of|people|things)\b")
 _FILTER = re.compile(r"\b(?:(?:that|who|which) are|and|but|in|are) (?:not|neither)\b|\bnor\b")
 # A list or a set that goes on.
 _OPEN = re.compile(r"\.\.\.|…|\b(?:etc|and so on|others?|(?:some|every)(?:one|body|thing)|the rest)\b")
-_BETWEEN_ITEMS = re.compile(r"[,;&\n]|\band\b")
+_BETWEEN_ITEMS = re.compile(r"([,;&]|\band\b)")
+_LISTING_ENDS = re.compile(r"[.!?:()\n]")
+_QUOTED = " \t'\"*`[]{}$\\"
 _BESIDE_ITEMS = {
-    "a", "all", "alone", "also", "both", "clearly", "exactly", "i", "indeed", "just", "namely", "only", "respectively",
-    "so", "then", "together", "too", "yes",
+    "also", "alone", "both", "next", "no", "nobody", "none", "nothing", "only", "so", "then", "together", "too", "yes",
 }  # fmt: skip
 _NUMBER_WORD_LISTED = re.compile(rf"(?:,|;|\band)\s*(?:{NUMBER_WORDS})\b")
 _OPERATION = re.compile(r"[+×÷]|\b(?:plus|times|(?<=\d )minus)\b")
@@ -59,6 +60,7 @@ _WITH_A_WORD = re.compile(  # 9 + one
 )
 SENTENCE_ENDS = re.compile(r"[.!?]\s|\n")
 _STATEMENT_ENDS = re.compile(rf"{SENTENCE_ENDS.pattern}|{_REASON.pattern}")
+_LISTED_STATEMENT_ENDS = re.compile(rf"[.!?]\s|{_REASON.pattern}")  # whose items may stand on lines of their own
 _ALPHANUMERIC = re.compile(r"[^\W_]")
 _CLAUSE = re.compile(r"[.,;:!?\n]")
 _OR = re.compile(r"\bor\b")
@@ -191,12 +193,33 @@ def _no_list(text: str, counted: list[Found], end: int) -> bool:
 
 
 def _names_others(text: str, counted: list[Found], begin: int, end: int, items: tuple[str, ...]) -> bool:
-    """Whether a list or a set of words has an item that is none of those it may have: ``Alice, Bob and Zeus``."""
-    head, rest = text[begin : counted[0].start].rstrip(), text[counted[0].end : end]
-    before = head.removesuffix(" and").split()[-1:] if head.endswith(" and") else []
-    known = {NOTHING, *_BESIDE_ITEMS, *(one.lower() for one in items)}
-    parts = (part.strip(" \t.!'\"*`()[]{}$\\") for part in (*before, *_BETWEEN_ITEMS.split(rest)[1:]))
-    return any(part.isalpha() and part not in known for part in parts)
+    """Whether a word that is no item is listed among those that are: ``Alice, Zeus, Bob``, or ``Alice, Bob and Zeus``.
+
+    A last word behind a comma may be anything, as in ``Alice, obviously``, and so may what follows more than a word.
+    """
+    known = {one.lower() for one in items}
+    head = text[begin : counted[0].start].split()
+    if len(head) == 2 and head[1] == "and" and head[0].isalpha() and head[0] not in _BESIDE_ITEMS:
+        return True
+    stop = _LISTING_ENDS.search(text, counted[0].end, end)
+    first, *rest = _BETWEEN_ITEMS.split(text[counted[0].end : stop.start() if stop else end])
+    if first.strip(_QUOTED):
+        return False
+    last = stranger = False  # whether an "and" came before, or a word that is no item
+    for separator, part in zip(rest[::2], rest[1::2], strict=True):
+        last = last or separator in ("and", "&")
+        word = part.strip(_QUOTED)
+        if word in known:
+            if stranger:
+                return True
+            last = False
+        elif word and not word.isalpha():
+            return False
+        elif word and word not in _BESIDE_ITEMS and not word.endswith("ly"):
+            if last:
+                return True
+            stranger = True
+    return False
 
 
 def _clause_of(text: str, marks: list[re.Match[str]], last: re.Match[str] | None) -> int:
@@ -213,13 +236,14 @@ def _contradicted(text: str, found: list[Found], marks: list[re.Match[str]], ans
     Several values that lead to a conclusion are its working: ``Answer: 5 + 4 = 9``.
     """
     starts = [one.start for one in found]
+    ends = _LISTED_STATEMENT_ENDS if answer_type in ("list", "set") else _STATEMENT_ENDS
     for mark, following in zip_longest(marks, marks[1:]):
         if STATEMENTS.match(mark[0]) is None:
             continue
         begin = bisect_right(starts, mark.end() - 1)
         end = len(found) if following is None else bisect_right(starts, following.start() - 1)
         if begin < end and not _ALPHANUMERIC.search(text, mark.end(), starts[begin]):  # the answer itself, not working
-            stop = _STATEMENT_ENDS.search(text, found[begin].end, following.start() if following else len(text))
+            stop = ends.search(text, found[begin].end, following.start() if following else len(text))
             end = min(end, bisect_right(starts, stop.start())) if stop else end
         stated = found[begin:end]
         said = together(stated, answer_type) if stated else value

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dtype, dtype_name, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
@@ -95,8 +94,8 @@ class Run:
         """
         try:
             yield from self._play(stopping, tell)
-        except (AgentError, TrainingError):
-            with suppress(TrainingError, OSError):  # the disk may be what failed
+        except Exception:
+            with suppress(Exception):  # what failed may be the disk
                 self.records.close()
             raise
 

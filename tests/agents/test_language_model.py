@@ -114,6 +114,16 @@ def test_scores_and_gradients_equal_the_plain_ones(any_lm: LoadedModel, kind: st
 
 
 @KINDS
+def test_prompts_of_a_token_beside_long_ones(any_lm: LoadedModel, kind: str) -> None:
+    _, given, own = fronts(any_lm, kind)
+    prompts, owners = [[5], [6, *range(10, 90)], [7], [8, 9]], [0, 2, 1, 0]
+    scored = LanguageModel(any_lm).score(given, prompts, COMPLETIONS, owners)
+    for i, (owner, completion) in enumerate(zip(owners, COMPLETIONS, strict=True)):
+        row = plain_logprobs(any_lm, own[owner], prompts[owner], completion)
+        assert torch.allclose(scored.logprobs[i, : len(row)], row, atol=1e-4)
+
+
+@KINDS
 def test_several_completions_of_some_prompts(any_lm: LoadedModel, kind: str) -> None:
     soft, given, own = fronts(any_lm, kind)
     owners = [1, 1, 0, 2]

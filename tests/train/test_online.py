@@ -244,18 +244,23 @@ def test_what_is_no_number_is_refused(
     assert (tmp_path / "run" / "learning_curves.png").exists()
 
 
+@pytest.mark.parametrize("kind", [TrainingError, torch.OutOfMemoryError])
 def test_what_led_to_an_error_is_recorded(
-    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Callable[..., Config],
+    lm_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception],
 ) -> None:
     def fails_at_the_third(self: Optimizer, loss: torch.Tensor | None) -> Update | None:
         if self.done == 2:
-            raise TrainingError("the loss is nan")
+            raise kind("no more")
         return step(self, loss)
 
     step = Optimizer.step
     monkeypatch.setattr(Optimizer, "step", fails_at_the_third)
     run = tmp_path / "run"
-    with pytest.raises(TrainingError, match="nan"):
+    with pytest.raises(kind, match="no more"):
         train(small(lm_folder, loss="reward", eval_interval=16, run_dir=run))
     assert [one["episode"] for one in json.loads((run / "results.json").read_text())["training"]] == [4]
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["episode-000000"]
