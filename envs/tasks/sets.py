@@ -109,7 +109,7 @@ class Sets(Task):
             rest = tuple(membership for membership in rest if membership)  # everybody is in some list
         everywhere, random = (1 << k) - 1, rng.random
         several, others = len(fits), len(rest)
-        while True:  # two rounds or more, so what is drawn in each is not drawn by calls of pick
+        while True:  # two rounds or so on average: what is drawn in each is drawn without calls of pick
             fitting = rng.between(1, n - 2)
             if fitting == 1:  # seldom, as one alone is easy to guess
                 fitting = rng.between(1, n - 2)
