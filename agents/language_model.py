@@ -18,17 +18,17 @@ prompt's own, D hidden size, V vocabulary.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from reasoning_arena.agents.backbone import Backbone
+from reasoning_arena.agents.batches import Batches
 from reasoning_arena.agents.decoding import Said, choose, decode, decode_plainly
 from reasoning_arena.agents.errors import AgentError
-from reasoning_arena.agents.kv_cache import Context, Memory, SharedHeadCache, common_preamble, together
-from reasoning_arena.agents.layout import Ids, buckets, right_padded
+from reasoning_arena.agents.kv_cache import Context, Memory, common_preamble
+from reasoning_arena.agents.layout import Ids, right_padded
 from reasoning_arena.agents.models import LoadedModel, dtype_name
-from reasoning_arena.agents.prefix import Head, Prefixes, memory_of
 from reasoning_arena.agents.recorded import RecordedSteps, Recorder
 from reasoning_arena.agents.steering import Soft, as_soft
 from reasoning_arena.agents.steps import PlainSteps, Steps
@@ -99,7 +99,7 @@ class LanguageModel:
         on_gpu = lm.device.type == "cuda"
         memory = torch.cuda.get_device_properties(lm.device).total_memory if on_gpu else CPU_MEMORY
         self.decoded_together = rows_that_fit(memory, 2 * self.backbone.layers * lm.width * lm.dtype.itemsize)
-        self._prefixes = Prefixes(self.backbone, self.pass_overhead, keeps=frozen)
+        self._batches = Batches(self.backbone, self.pass_overhead, keeps=frozen)
         self._recorder = Recorder.of(self.backbone)
 
     def score(
@@ -125,7 +125,7 @@ class LanguageModel:
         logprobs = torch.zeros(targets.shape, device=targets.device)
         greedy = torch.zeros_like(targets)
         contexts = []
-        for rows, features, memory in self._score_batches(soft, prompts, completions, owners):
+        for rows, features, memory in self._batches.completions(soft, prompts, completions, owners):
             index = torch.tensor(rows, device=targets.device)
             width = features.shape[1]
             own_mask, own_targets = mask[index, :width], targets[index, :width]
@@ -235,7 +235,6 @@ class LanguageModel:
         """
         with torch.set_grad_enabled(scored_next):
             soft = as_soft(soft_prompt).to(self.lm)
-            head, left = self._prefixes.head(soft, prompts, ahead=scored_next)
         if temperatures is None:
             temperatures = [(0.0,)] * len(prompts)
         owners = torch.tensor([u for u, some in enumerate(temperatures) for _ in some], device=self.lm.device)  # (N,)
@@ -245,18 +244,12 @@ class LanguageModel:
             each, virtual = [prompts[owner] for owner in owners.tolist()], soft.of(owners.tolist()).whole()
             said = decode_plainly(self.backbone, virtual, each, max_new_tokens, stops, temperature, generator)
             return self._drawn(said)
-        batches, memories, features = buckets([len(row) for row in prompts], self.pass_overhead), [], []
-        for some in batches:
-            mask, embeds, cache = self._prefixes.begin(
-                left.of(some), [prompts[u] for u in some], [()] * len(some), head
-            )
-            features.append(self.backbone.forward(embeds, mask, cache)[:, -1])
-            memories.append(memory_of(head, cache, mask))
-        rows = torch.tensor([u for some in batches for u in some], device=self.lm.device).argsort()[owners]  # (N,)
-        first, drawn = choose(self.backbone.logits(torch.cat(features))[rows], temperature, generator)  # (N,)
+        features, memory, row_of = self._batches.prompts(soft, prompts, ahead=scored_next)
+        rows = row_of[owners]
+        first, drawn = choose(self.backbone.logits(features)[rows], temperature, generator)  # (N,)
         budgets = torch.full_like(first, max_new_tokens - 1)
-        steps = self._steps([together(memories).rows(rows)], max_new_tokens - 1)
-        del embeds, cache, memories  # which are copied
+        steps = self._steps([memory.rows(rows)], max_new_tokens - 1)
+        del memory  # which is copied
         rest, _, _ = decode(steps, first, budgets, stops, temperature, generator)
         begun = zip(first.tolist(), drawn.tolist(), rest, strict=True)
         return self._drawn([Said((token, *more.tokens), logprob + more.logprob) for token, logprob, more in begun])
@@ -275,63 +268,6 @@ class LanguageModel:
         if self._recorder is None:
             return PlainSteps(self.backbone, memories, longest)
         return RecordedSteps(self._recorder, memories, longest)
-
-    def _score_batches(
-        self, soft: Soft, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
-    ) -> Iterable[tuple[list[int], Tensor, Memory | None]]:
-        """Compute all completions in batches.
-
-        Yields:
-            which completions, the features ``[n, T, ·]`` that their tokens are predicted from, and what came before.
-        """
-        head, left = self._prefixes.head(soft, prompts)
-        if self.shares_prefix and owners is not None:
-            # Another batch of prompts is another one of completions, too.
-            for some in buckets([len(row) for row in prompts], 2 * self.pass_overhead):
-                yield from self._score_behind(head, left.of(some), some, prompts, completions, owners)
-            return
-        owners = range(len(completions)) if owners is None else owners
-        lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
-        for chosen in buckets(lengths, self.pass_overhead):
-            own = left.of([owners[n] for n in chosen])
-            inputs = [completions[n][:-1] for n in chosen]
-            mask, embeds, cache = self._prefixes.begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
-            features = self.backbone.forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
-            yield chosen, features, memory_of(head, cache, mask) if self.shares_prefix else None
-
-    def _score_behind(
-        self,
-        head: Head | None,
-        soft: Soft,
-        some: Sequence[int],
-        prompts: Sequence[Ids],
-        completions: Sequence[Ids],
-        owners: Sequence[int],
-    ) -> Iterable[tuple[list[int], Tensor, Memory | None]]:
-        """The same for the completions of some prompts, of which all but the last tokens are computed once.
-
-        Args:
-            head: what all prompts begin with.
-            soft: what of the soft prompt stands in every row, one a row of these prompts where it is not shared.
-            some: which prompts.
-            prompts: all of them.
-            completions: all of them.
-            owners: which prompt each completion follows.
-        """
-        row_of = {u: i for i, u in enumerate(some)}
-        mine = [n for n, owner in enumerate(owners) if owner in row_of]
-        mask, embeds, cache = self._prefixes.begin(soft, [prompts[u][:-1] for u in some], [()] * len(some), head)
-        if embeds.shape[1]:
-            self.backbone.forward(embeds, mask, cache)
-        rows = [[prompts[owners[n]][-1], *completions[n][:-1]] for n in mine]
-        for chosen in buckets([len(row) for row in rows], self.pass_overhead):
-            index = torch.tensor([row_of[owners[mine[i]]] for i in chosen], device=self.lm.device)
-            behind = SharedHeadCache(self.backbone.layers, head and head.keys_values, cache.own)
-            behind.batch_select_indices(index)
-            ids, attend = right_padded([rows[i] for i in chosen], self.lm.device)  # (n, T)
-            attend = torch.cat([mask[index], attend], 1)
-            features = self.backbone.forward(self.backbone.embed(ids), attend, behind)
-            yield [mine[i] for i in chosen], features, memory_of(head, behind, attend)
 
 
 def rows_that_fit(memory: int, column: int) -> int:

@@ -20,6 +20,19 @@ TargetName = Literal["answer", "solution"]
 ADAPTED: tuple[LearnerName, ...] = "lora", "hybrid"  # learners that change the model itself
 ENDLESS = 10_000_000  # episodes of a run that ends by the clock
 STEP = 8  # questions, new and earlier ones, that a supervised step learns from where neither is asked for
+# Flags that say how many of something are held in memory together, and the most of it: more would only run out of that.
+HELD_AT_ONCE = (
+    "batch_size",
+    "eval_episodes",
+    "soft_tokens",
+    "max_new_tokens",
+    "own_tokens",
+    "experts",
+    "lora_rank",
+    "samples_per_question",
+    "most_samples",
+)
+MOST_AT_ONCE = 10_000
 # What None stands for, by loss.
 DEFAULTS: dict[LossName, dict[str, Any]] = {
     "supervised": {
@@ -182,21 +195,14 @@ class Config:
                 wanted = f"give {', '.join(choices)}" if choices else f"it is no {getattr(kind, '__name__', kind)}"
                 raise TrainingError(f"--{name.replace('_', '-')} {value!r} is not allowed; {wanted}")
         ProblemSource(self.tasks, self.difficulty, self.eval_split)
-        for name in (
-            "episodes",
-            "batch_size",
-            "eval_interval",
-            "eval_episodes",
-            "soft_tokens",
-            "max_new_tokens",
-            "own_tokens",
-            "experts",
-            "lora_rank",
-            "replay_capacity",
-        ):
+        for name in ("episodes", "eval_interval", "replay_capacity"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise TrainingError(f"--{name.replace('_', '-')} {value} is not allowed; give at least 1")
+        for name in HELD_AT_ONCE:
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= MOST_AT_ONCE:
+                raise TrainingError(f"--{name.replace('_', '-')} {value} is not allowed; give 1 to {MOST_AT_ONCE}")
         for name in ("lr", "temperature", "minutes"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):

@@ -155,7 +155,7 @@ def test_answering_before_scoring_changes_no_gradient(any_lm: LoadedModel, kind:
 
 def test_what_all_begin_with_is_computed_once_for_answering_and_scoring(lm: LoadedModel) -> None:
     soft, model, computed = soft_prompt(lm, 3), LanguageModel(lm), []
-    prefixes = model._prefixes
+    prefixes = model._batches.prefixes
     prefixes.pass_overhead, compute = 0, prefixes._compute
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prefixes, "_compute", lambda *given: (computed.append(given), compute(*given))[1])
@@ -293,9 +293,9 @@ def test_one_prompt_is_scored_behind_the_head_that_several_had(
     lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     language_model, soft = LanguageModel(lm), soft_prompt(lm, 3)
-    language_model._prefixes.pass_overhead = 0
+    language_model._batches.prefixes.pass_overhead = 0
     several = language_model.score(soft, PROMPTS, COMPLETIONS)
-    language_model._prefixes.pass_overhead = 1000
+    language_model._batches.prefixes.pass_overhead = 1000
     monkeypatch.setattr(Prefixes, "_compute", None)  # which would fail
     for n, prompt in enumerate(PROMPTS):
         one = language_model.score(soft, [prompt], [COMPLETIONS[n]])

@@ -1,0 +1,127 @@
+"""Prompts and completions pass through the model in batches of like length, behind what all of them begin with.
+
+Notation: U prompts, N completions, n of them in a batch, T tokens of the longest one.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from reasoning_arena.agents.backbone import Backbone
+from reasoning_arena.agents.kv_cache import Memory, SharedHeadCache, together
+from reasoning_arena.agents.layout import Ids, buckets, right_padded
+from reasoning_arena.agents.prefix import Head, Prefixes, memory_of
+from reasoning_arena.agents.steering import Soft
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Completions that passed through the model together.
+
+    Attributes:
+        completions: which ones.
+        features: what their tokens are predicted from, ``[n, T, ·]``, with gradients where they are wanted.
+        memory: what came before their last tokens; None where the model's memory cannot be gone on from.
+    """
+
+    completions: list[int]
+    features: Tensor
+    memory: Memory | None
+
+
+class Batches:
+    """Computes rows in the batches that cost least.
+
+    Args:
+        backbone: the model.
+        pass_overhead: what one more pass through it costs, in tokens.
+        keeps: whether what rows begin with may be used again, which is so where the model stays as it is.
+    """
+
+    def __init__(self, backbone: Backbone, pass_overhead: int, *, keeps: bool) -> None:
+        self.backbone, self.pass_overhead = backbone, pass_overhead
+        self.prefixes = Prefixes(backbone, pass_overhead, keeps)
+
+    @torch.no_grad()
+    def prompts(self, soft: Soft, prompts: Sequence[Ids], *, ahead: bool) -> tuple[Tensor, Memory, Tensor]:
+        """Prompts that completions will be decoded behind, by a model that can share.
+
+        Args:
+            soft: the soft prompt.
+            prompts: U rows of at least one token.
+            ahead: whether what all begin with is computed for ``completions`` as well, with gradients.
+
+        Returns:
+            what each row's first token is predicted from, ``[U, ·]``, what the rows remember, and which of them is each
+            prompt's, ``[U]``.
+        """
+        with torch.set_grad_enabled(ahead):
+            head, left = self.prefixes.head(soft, prompts, ahead=ahead)
+        batches, memories, features = buckets([len(row) for row in prompts], self.pass_overhead), [], []
+        for some in batches:
+            rows = [prompts[u] for u in some]
+            mask, embeds, cache = self.prefixes.begin(left.of(some), rows, [()] * len(some), head)
+            features.append(self.backbone.forward(embeds, mask, cache)[:, -1])
+            memories.append(memory_of(head, cache, mask))
+        row_of = torch.tensor([u for some in batches for u in some], device=features[0].device).argsort()
+        return torch.cat(features), together(memories), row_of
+
+    def completions(
+        self, soft: Soft, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
+    ) -> Iterable[Batch]:
+        """Completions behind their prompts; a prompt that several may follow is computed once.
+
+        Args:
+            soft: the soft prompt.
+            prompts: U rows of at least one token.
+            completions: N rows of at least one token.
+            owners: which prompt each completion follows; None where the n-th follows the n-th.
+        """
+        head, left = self.prefixes.head(soft, prompts)
+        if self.backbone.shares_prefix and owners is not None:
+            # Another batch of prompts is another one of completions, too.
+            for some in buckets([len(row) for row in prompts], 2 * self.pass_overhead):
+                yield from self._behind(head, left.of(some), some, prompts, completions, owners)
+            return
+        owners = range(len(completions)) if owners is None else owners
+        lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
+        for chosen in buckets(lengths, self.pass_overhead):
+            own = left.of([owners[n] for n in chosen])
+            inputs = [completions[n][:-1] for n in chosen]
+            mask, embeds, cache = self.prefixes.begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
+            features = self.backbone.forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
+            yield Batch(chosen, features, memory_of(head, cache, mask) if self.backbone.shares_prefix else None)
+
+    def _behind(
+        self,
+        head: Head | None,
+        soft: Soft,
+        some: Sequence[int],
+        prompts: Sequence[Ids],
+        completions: Sequence[Ids],
+        owners: Sequence[int],
+    ) -> Iterable[Batch]:
+        """The completions of some prompts, of which all but the last tokens are computed once.
+
+        Args:
+            head: what all prompts begin with.
+            soft: what of the soft prompt stands in every row, one a row of these prompts where it is not shared.
+            some: which prompts.
+            prompts: all of them.
+            completions: all of them.
+            owners: which prompt each completion follows.
+        """
+        row_of = {u: i for i, u in enumerate(some)}
+        mine = [n for n, owner in enumerate(owners) if owner in row_of]
+        mask, embeds, cache = self.prefixes.begin(soft, [prompts[u][:-1] for u in some], [()] * len(some), head)
+        if embeds.shape[1]:
+            self.backbone.forward(embeds, mask, cache)
+        rows = [[prompts[owners[n]][-1], *completions[n][:-1]] for n in mine]
+        for chosen in buckets([len(row) for row in rows], self.pass_overhead):
+            index = torch.tensor([row_of[owners[mine[i]]] for i in chosen], device=mask.device)
+            behind = SharedHeadCache(self.backbone.layers, head and head.keys_values, cache.own)
+            behind.batch_select_indices(index)
+            ids, attend = right_padded([rows[i] for i in chosen], mask.device)  # (n, T)
+            attend = torch.cat([mask[index], attend], 1)
+            features = self.backbone.forward(self.backbone.embed(ids), attend, behind)
+            yield Batch([mine[i] for i in chosen], features, memory_of(head, behind, attend))
