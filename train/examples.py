@@ -66,20 +66,20 @@ EXAMPLES: dict[str, tuple[Posed, ...]] = {
         ),
     ),
     "sequence": (
-        Posed("What number comes next? 16, 18, 20, 22", "24", "integer", (), "16 +2 18 +2 20 +2 22 +2 24, so 24"),
+        Posed("What number comes next? 16, 18, 20, 22", "24", "integer", (), "16 to 18: 16 17 18, 22 23 24, so 24"),
         Posed(
             "12, 11, 10, 9, ? Which number replaces the question mark?",
             "8",
             "integer",
             (),
-            "12 -1 11 -1 10 -1 9 -1 8, so 8",
+            "12 to 11: 12 11, 9 8, so 8",
         ),
         Posed(
             "Continue the sequence with one number: 8, 13, 18, 23, ...",
             "28",
             "integer",
             (),
-            "8 +5 13 +5 18 +5 23 +5 28, so 28",
+            "8 to 13: 8 9 10 11 12 13, 23 24 25 26 27 28, so 28",
         ),
     ),
 }

@@ -90,7 +90,18 @@ def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
 
 
 def _small_steps(rng: Rng) -> Facts:
-    return _arithmetic(rng, rng.between(4, 6), 1, 5, 99)
+    facts = _arithmetic(rng, rng.between(4, 6), 1, 5, 99)
+    return facts._replace(worked=_counted(facts.terms, facts.answer))
+
+
+def _counted(terms: tuple[int, ...], answer: int) -> str:
+    """From the first number to the second one by one, and as far from the last: "12 to 14: 12 13 14, 18 19 20".
+
+    A small language model learns to count, and where to stop, sooner than to tell a difference at once.
+    """
+    sign = 1 if terms[1] > terms[0] else -1
+    there, on = range(terms[0], terms[1] + sign, sign), range(terms[-1], answer + sign, sign)
+    return f"{terms[0]} to {terms[1]}: {' '.join(map(str, there))}, {' '.join(map(str, on))}"
 
 
 def _large_steps(rng: Rng) -> Facts:

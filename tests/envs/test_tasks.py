@@ -115,7 +115,7 @@ def fingerprint(name: str) -> str:
 # A changed fingerprint is a changed environment: it needs a new version of the package.
 FINGERPRINTS: dict[str, str] = {
     "comparison": "ae904ca17d0a107f",
-    "sequence": "59ab6659d0362588",
+    "sequence": "d2df837d444b0573",
     "causal": "4bd532646e643a92",
     "math": "6c7b3e97c2b64bfc",
     "grid": "05a62c9eb984d855",

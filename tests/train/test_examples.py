@@ -42,6 +42,6 @@ def test_is_no_held_out_problem(task: str, posed: Posed) -> None:
 def test_closed_questions_can_be_answered_plainly() -> None:
     assert "Answer: smog\n" in few_shot(plain, 3)
     assert "Answer: coal brings smog\n" in few_shot(worked, 1)
-    assert " +5 28, so 28\n" in few_shot(plain, 3)
+    assert " 27 28, so 28\n" in few_shot(plain, 3)
     assert "Answer: 28\n" in few_shot(brief, 3)
     assert "Answer: 9 - 6 = 3\n" in few_shot(brief, 3)
