@@ -273,7 +273,7 @@ class Config:
             beside = {"supervised": max(0, STEP // batch - 1), "reward": 2, "contrastive": 0}[self.loss]
             replay = missing["replay"] = beside * batch
         if self.most_samples is None:
-            missing["most_samples"] = 8 * self.samples_per_question
+            missing["most_samples"] = min(8 * self.samples_per_question, MOST_AT_ONCE)
         if "lr" in missing:  # fewer questions, a noisier gradient
             missing["lr"] *= min(1.0, math.sqrt((batch + replay) / usual))
         # A run may be gone on with from elsewhere.

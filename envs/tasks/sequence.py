@@ -79,33 +79,29 @@ def _shown(numbers: Iterable[int], step: str = "") -> Facts:
     return Facts(tuple(terms), answer, (f" {step} " if step else ", ").join(map(str, [*terms, answer])))
 
 
-def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> Facts:
+def _arithmetic(rng: Rng, shown: int, low: int, high: int, most: int) -> range:
     """Some terms and the next one, all from 1 to ``most``, rising or falling by a constant."""
     step = rng.between(low, high)
     first = rng.between(1, most - shown * step)
     numbers = range(first, first + step * (shown + 1), step)
-    if rng.random() < 0.5:
-        numbers = numbers[::-1]
-    return _shown(numbers, f"{numbers.step:+}")
+    return numbers[::-1] if rng.random() < 0.5 else numbers
 
 
 def _small_steps(rng: Rng) -> Facts:
-    facts = _arithmetic(rng, rng.between(4, 6), 1, 5, 99)
-    return facts._replace(worked=_counted(facts.terms, facts.answer))
-
-
-def _counted(terms: tuple[int, ...], answer: int) -> str:
     """From the first number to the second one by one, and as far from the last: "12 to 14: 12 13 14, 18 19 20".
 
     A small language model learns to count, and where to stop, sooner than to tell a difference at once.
     """
-    sign = 1 if terms[1] > terms[0] else -1
+    *terms, answer = _arithmetic(rng, rng.between(4, 6), 1, 5, 99)
+    sign = 1 if answer > terms[-1] else -1
     there, on = range(terms[0], terms[1] + sign, sign), range(terms[-1], answer + sign, sign)
-    return f"{terms[0]} to {terms[1]}: {' '.join(map(str, there))}, {' '.join(map(str, on))}"
+    worked = f"{terms[0]} to {terms[1]}: {' '.join(map(str, there))}, {' '.join(map(str, on))}"
+    return Facts(tuple(terms), answer, worked)
 
 
 def _large_steps(rng: Rng) -> Facts:
-    return _arithmetic(rng, 5, 11, 40, 400)
+    numbers = _arithmetic(rng, 5, 11, 40, 400)
+    return _shown(numbers, f"{numbers.step:+}")
 
 
 def _factor(rng: Rng) -> Facts:

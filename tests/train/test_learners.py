@@ -237,6 +237,11 @@ def test_what_is_learnt_does_not_depend_on_when_it_is_evaluated(lm_folder: Path,
     assert torch.equal(learnt(tmp_path / "4", 12)["weight"], learnt(tmp_path / "12", 12)["weight"])
 
 
+def test_what_is_filled_in_is_allowed_too() -> None:
+    filled = Config(loss="reward", samples_per_question=2_000).resolved()
+    assert Config.from_json(filled.to_json()).resolved() == filled  # as a resumed run reads it
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
