@@ -87,7 +87,6 @@ class LanguageModel:
 
     Attributes:
         shares_prefix: whether keys and values of what rows have in common can be computed once.
-        pass_overhead: what one more pass through the model costs, in tokens.
         decoded_together: how many answers are best decoded together; more would take gigabytes of keys and values.
     """
 
@@ -95,11 +94,10 @@ class LanguageModel:
         self.lm = lm
         self.backbone = Backbone(lm, frozen=frozen)
         self.shares_prefix = self.backbone.shares_prefix
-        self.pass_overhead = BATCH_OVERHEAD.get(lm.device.type, 64)
         on_gpu = lm.device.type == "cuda"
         memory = torch.cuda.get_device_properties(lm.device).total_memory if on_gpu else CPU_MEMORY
         self.decoded_together = rows_that_fit(memory, 2 * self.backbone.layers * lm.width * lm.dtype.itemsize)
-        self._batches = Batches(self.backbone, self.pass_overhead, keeps=frozen)
+        self._batches = Batches(self.backbone, BATCH_OVERHEAD.get(lm.device.type, 64), keeps=frozen)
         self._recorder = Recorder.of(self.backbone)
 
     def score(
