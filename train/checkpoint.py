@@ -7,6 +7,8 @@ that was there before is moved aside first.
 import json
 import pickle
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -102,6 +104,20 @@ def load_state(folder: Path) -> dict[str, Any]:
     return state
 
 
+@contextmanager
+def fitting(checkpoint: Path) -> Iterator[None]:
+    """Take up what a checkpoint holds, which may be another run's.
+
+    Raises:
+        TrainingError: something that it holds is missing, or of another kind or shape than what takes it up.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        raise TrainingError(f"checkpoint {checkpoint} does not belong to this run, or is damaged ({reason})") from error
+
+
 def latest_checkpoint(run_folder: Path) -> Path:
     """The last checkpoint of a run.
 
@@ -110,5 +126,5 @@ def latest_checkpoint(run_folder: Path) -> Path:
     """
     found = sorted((run_folder / "checkpoints").glob("episode-*"), key=lambda path: (len(path.name), path.name))
     if not found:
-        raise TrainingError(f"there is no checkpoint in {run_folder}; give --resume a run folder that holds one")
+        raise TrainingError(f"there is no checkpoint in {run_folder}; give a run folder that holds one")
     return found[-1]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY
 from reasoning_arena.train.errors import TrainingError
-from reasoning_arena.train.evaluate import Exchange
+from reasoning_arena.train.held_out import Exchange
 from reasoning_arena.train.phases import Phases
 from reasoning_arena.train.records import Json
 from reasoning_arena.train.studies import Study, command, markdown, mean_and_error, write

@@ -1,146 +1,129 @@
-"""Held-out accuracy: greedy answers to a fixed set of problems, paid by the environment's own scorer."""
+"""What saved runs answer right of held-out problems: more of them than while learning, or other ones.
+
+python -m train.evaluate runs/mine
+python -m train.evaluate runs/*-supervised-* --difficulty 2
+python -m train.evaluate runs/mine/checkpoints/episode-000240 --answers answers.jsonl
+"""
 
 import dataclasses
-from collections.abc import Callable
-from typing import NamedTuple
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-import gymnasium as gym
-import numpy as np
-import torch
-from reasoning_arena.agents.policy import Answer, SoftPromptPolicy
-from reasoning_arena.envs import ArenaError, ReasoningArenaVectorEnv
-from reasoning_arena.envs.task import DIFFICULTIES, REGISTRY
-from reasoning_arena.train import distributed
-from reasoning_arena.train.config import Config
-
-EVAL_SEED = 20_260_101  # held-out problems are the same for every training seed
-
-
-class Exchange(NamedTuple):
-    """One held-out question, what was answered, what would have been right, and whether it was."""
-
-    task: str
-    question: str
-    answer: str
-    gold: str
-    solution: str
-    correct: bool
+import tyro
+from reasoning_arena.agents.models import DtypeName
+from reasoning_arena.envs.files import replacing
+from reasoning_arena.train.checkpoint import STATE, fitting, latest_checkpoint, load_state
+from reasoning_arena.train.command import exit_status
+from reasoning_arena.train.config import MOST_AT_ONCE, Config, Resolved
+from reasoning_arena.train.errors import TrainingError
+from reasoning_arena.train.held_out import Evaluation, Evaluator
+from reasoning_arena.train.records import read_json
+from reasoning_arena.train.run import new_policy, own_model
+from reasoning_arena.train.studies import markdown
+from tqdm import tqdm
+from transformers.utils.logging import disable_progress_bar
 
 
-class Evaluation(NamedTuple):
-    """Accuracy on the held-out problems, 0 to 1.
+@dataclass(frozen=True)
+class Asked:
+    """Ask saved runs held-out problems, the same ones each time."""
 
-    Attributes:
-        accuracy: over all of them.
-        per_task: over each task's.
-        exchanges: every question and answer.
-    """
-
-    accuracy: float
-    per_task: dict[str, float]
-    exchanges: list[Exchange]
-
-
-def make_envs(config: Config, lanes: int, split: str, *, held_out_phrasings: bool = False) -> ReasoningArenaVectorEnv:
-    """Environments for a run: one object with so many lanes."""
-    envs = gym.make_vec(
-        "ReasoningArena-v0",
-        num_envs=lanes,
-        tasks=config.tasks,
-        difficulty=config.difficulty,
-        split=split,
-        held_out_phrasings=held_out_phrasings,
-    )
-    assert isinstance(envs, ReasoningArenaVectorEnv)
-    return envs
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, whose last checkpoints answer, or checkpoint folders."""
+    problems: int = 1000
+    """How many."""
+    split: Literal["validation", "test"] = "test"
+    """Which; choose settings on validation."""
+    tasks: tuple[str, ...] | None = None
+    """What is asked (by default what the run has learnt)."""
+    difficulty: int | None = None
+    """1 to 5 (by default that of the run)."""
+    held_out_phrasings: bool = False
+    """Ask in words that no question of training uses."""
+    answers: Path | None = None
+    """A file for all questions and answers, as JSON Lines."""
+    device: str = "auto"
+    """As for train.online."""
+    dtype: DtypeName | None = None
+    """Likewise (by default that of the run)."""
 
 
-class Evaluator:
-    """Asks a policy the same held-out problems again and again.
-
-    Args:
-        config: tasks, difficulty, split, and how many problems.
-        held_out_phrasings: ask in words that no question of training uses.
+def evaluate(asked: Asked) -> dict[Path, Evaluation]:
+    """What each checkpoint answers right.
 
     Raises:
-        ArenaError: the split does not hold so many different problems.
+        ArenaError, AgentError, TrainingError: something that was asked for cannot be had; all messages say what.
     """
-
-    def __init__(self, config: Config, *, held_out_phrasings: bool = False) -> None:
-        self.envs = make_envs(config, config.eval_episodes, config.eval_split, held_out_phrasings=held_out_phrasings)
-        # What was said last time. Most of it will be said again, and scoring it is cheaper than decoding.
-        self._said: list[Answer] = []
-        self._reset()
-
-    def _reset(self) -> tuple[str, ...]:
-        """The same questions as ever, all different."""
-        n = self.envs.num_envs
-        questions, infos = self.envs.reset(seed=EVAL_SEED)
-        ids, self.tasks = infos["problem_id"].tolist(), infos["task"].tolist()
-        for _ in range(30):
-            first: dict[str, int] = {}
-            again = np.array([first.setdefault(problem_id, i) < i for i, problem_id in enumerate(ids)])
-            if not again.any():
-                return questions
-            questions, infos = self.envs.reset(options={"reset_mask": again})
-            for i in np.flatnonzero(again):
-                ids[i], self.tasks[i] = infos["problem_id"][i], infos["task"][i]
-        raise ArenaError(f"there are no {n} different problems to evaluate on; lower --eval-episodes")
-
-    @torch.no_grad()
-    def __call__(self, policy: SoftPromptPolicy, tell: Callable[[str], None] | None = None) -> Evaluation:
-        """Accuracy of the policy's greedy answers; every process gives its share of them.
-
-        Args:
-            policy: who answers.
-            tell: is told from time to time how far it has come.
-        """
-        questions, said = self._reset(), []
-        tasks = self.tasks[distributed.share(len(questions))]
-        mine = questions[distributed.share(len(questions))]
-        size = policy.language_model.decoded_together
-        for begin in range(0, len(mine), size):
-            if tell is not None:
-                tell(f"evaluating {begin}/{len(mine)}")
-            batch, before = mine[begin : begin + size], self._said[begin : begin + size]
-            of = tasks[begin : begin + size]
-            if before and policy.foresees:
-                tokens = [answer.tokens for answer in before]
-                begun = policy.begin(policy.score(batch, tokens, tasks=of, keep_contexts=True))
-                said += policy.answers(*policy.grow([begun]))
-            else:
-                said += policy.act(batch, of)
-        self._said = said
-        answers = [text for some in distributed.gathered([answer.text for answer in said]) for text in some]
-        _, _, _, _, infos = self.envs.step(answers)
-        told = infos["final_info"]
-        exchanges = [
-            Exchange(*row)
-            for row in zip(
-                told["task"],
-                questions,
-                answers,
-                told["gold_answer"],
-                told["solution"],
-                told["correct"].tolist(),
-                strict=True,
-            )
-        ]
-        per_task = {
-            task: float(np.mean([one.correct for one in exchanges if one.task == task]))
-            for task in dict.fromkeys(sorted(told["task"]))
-        }
-        return Evaluation(float(told["correct"].mean()), per_task, exchanges)
+    if not 1 <= asked.problems <= MOST_AT_ONCE:
+        raise TrainingError(f"--problems {asked.problems} is not allowed; give 1 to {MOST_AT_ONCE}")
+    # What the last one would fail for is known before the first is asked.
+    configs = {checkpoint: _config(checkpoint, asked) for checkpoint in map(_checkpoint, asked.runs)}
+    found = {}
+    with tqdm(configs.items(), unit="run", disable=None) as bar:
+        for checkpoint, (trained, wanted) in bar:
+            policy, state = new_policy(trained, own_model(trained)), load_state(checkpoint)
+            with fitting(checkpoint):
+                policy.soft_prompt.load_state_dict(state["steering"])
+            evaluator = Evaluator(wanted, held_out_phrasings=asked.held_out_phrasings)
+            found[checkpoint] = evaluator(policy, bar.set_description)
+    return found
 
 
-def generalisation(config: Config) -> dict[str, Evaluator]:
-    """Held-out problems of kinds that are not trained on, by name; none where they are not asked for."""
-    if not config.generalisation:
-        return {}
-    kinds = {"held_out_phrasings": Evaluator(config, held_out_phrasings=True)}
-    if config.difficulty < DIFFICULTIES[-1]:
-        kinds["one_difficulty_up"] = Evaluator(dataclasses.replace(config, difficulty=config.difficulty + 1))
-    unseen = tuple(name for name in REGISTRY if name not in config.tasks)
-    if unseen:
-        kinds["unseen_tasks"] = Evaluator(dataclasses.replace(config, tasks=unseen))
-    return kinds
+def table(found: dict[Path, Evaluation]) -> str:
+    """The share of right answers of each checkpoint, with the 95% interval that the number of problems leaves."""
+    tasks = sorted({task for one in found.values() for task in one.per_task})
+    rows = []
+    for checkpoint, one in found.items():
+        error = 1.96 * (one.accuracy * (1 - one.accuracy) / len(one.exchanges)) ** 0.5
+        shares = [one.per_task.get(task, "") for task in tasks]
+        rows.append([checkpoint, f"{one.accuracy:.1%} ± {error:.1%}", *shares])
+    return markdown(["checkpoint", "all", *tasks], rows)
+
+
+def _checkpoint(folder: Path) -> Path:
+    """The checkpoint that a folder is, or the last one in it."""
+    if not folder.is_dir():
+        raise TrainingError(f"{folder}: {'this is a file' if folder.exists() else 'there is no such folder'}")
+    return folder if (folder / STATE).exists() else latest_checkpoint(folder)
+
+
+def _config(checkpoint: Path, asked: Asked) -> tuple[Resolved, Resolved]:
+    """How a checkpoint was trained, and what it is asked."""
+    trained = Config.from_json(read_json(checkpoint.absolute().parents[1] / "config.json"))
+    trained = dataclasses.replace(trained, device=asked.device, dtype=asked.dtype or trained.dtype)
+    wanted = dataclasses.replace(
+        trained,
+        curriculum=False,
+        tasks=trained.tasks if asked.tasks is None else asked.tasks,
+        difficulty=trained.difficulty if asked.difficulty is None else asked.difficulty,
+        eval_split=asked.split,
+        eval_episodes=asked.problems,
+    )
+    return trained.resolved(), wanted.resolved()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 0 when all have answered, 2 when it cannot be done as asked, 130 when it was interrupted."""
+
+    def run() -> None:
+        asked = tyro.cli(Asked, prog="python -m train.evaluate", args=arguments)
+        if asked.answers is not None and not asked.answers.parent.is_dir():
+            raise TrainingError(f"--answers {asked.answers}: there is no folder {asked.answers.parent}")
+        disable_progress_bar()  # transformers' own, of loading
+        found = evaluate(asked)
+        print(table(found))
+        if asked.answers is not None:
+            with replacing(asked.answers) as part, part.open("w", encoding="utf-8") as file:
+                for checkpoint, one in found.items():
+                    for exchange in one.exchanges:
+                        file.write(json.dumps({"checkpoint": str(checkpoint), **exchange._asdict()}) + "\n")
+
+    return exit_status(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

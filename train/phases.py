@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from reasoning_arena.agents.models import dtype_name
 from reasoning_arena.train.config import Config
-from reasoning_arena.train.evaluate import Evaluator
+from reasoning_arena.train.held_out import Evaluator
 from reasoning_arena.train.optimizer import Optimizer
 from reasoning_arena.train.run import ROUNDS, new_policy, own_model
 from reasoning_arena.train.stream import Replay

@@ -12,7 +12,7 @@ from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.config import Config, Resolved
 from reasoning_arena.train.curves import draw_curves
 from reasoning_arena.train.errors import TrainingError
-from reasoning_arena.train.evaluate import Evaluation
+from reasoning_arena.train.held_out import Evaluation
 from reasoning_arena.train.memory import peak_memory
 from reasoning_arena.train.rounds import RoundResult
 from torch.utils.tensorboard import SummaryWriter

@@ -13,7 +13,7 @@ from reasoning_arena.agents.policy import Answer
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config, Resolved
-from reasoning_arena.train.evaluate import make_envs
+from reasoning_arena.train.held_out import make_envs
 from reasoning_arena.train.optimizer import Update
 from reasoning_arena.train.stream import Emphasis, Progression, Replay, Stream
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from reasoning_arena.agents.models import LoadedModel, choose_device, choose_dtype, dtype_name, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.train import distributed
-from reasoning_arena.train.checkpoint import latest_checkpoint, load_state, save_checkpoint
+from reasoning_arena.train.checkpoint import fitting, latest_checkpoint, load_state, save_checkpoint
 from reasoning_arena.train.config import Config, Resolved
 from reasoning_arena.train.errors import TrainingError
-from reasoning_arena.train.evaluate import Evaluator, generalisation
+from reasoning_arena.train.held_out import Evaluator, generalisation
 from reasoning_arena.train.learners import new_steering
 from reasoning_arena.train.optimizer import Optimizer, Update
 from reasoning_arena.train.records import Json, NoRecords, Records, cut_back, new_run_folder, past_results, read_json
@@ -160,7 +160,7 @@ class Run:
     def _go_on(self, checkpoint: Path) -> tuple[int, float]:
         """Take up what a checkpoint holds; returns how many episodes are done, and the seconds that they took."""
         state = load_state(checkpoint)
-        try:
+        with fitting(checkpoint):
             self.policy.soft_prompt.load_state_dict(state["steering"])
             self.optimizer.load_state_dict(state["optimizer"])
             processes, rank = len(state["learning"]), distributed.rank()
@@ -168,11 +168,6 @@ class Run:
                 self.learning.load_state_dict(state["learning"][rank])
             self.learning.stream.load_state_dict(state["stream"][rank % processes])
             done, seconds = int(state["rounds"]), float(state["seconds"])
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-            raise TrainingError(
-                f"checkpoint {checkpoint} does not belong to this run, or is damaged ({reason})"
-            ) from error
         if done > self.rounds:
             raise TrainingError(
                 f"--episodes {self.rounds * self.batch} is less than the {done * self.batch} that are done; give more"

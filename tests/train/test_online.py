@@ -19,7 +19,7 @@ from reasoning_arena.train import supervised
 from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.config import Config, LossName
 from reasoning_arena.train.errors import TrainingError
-from reasoning_arena.train.evaluate import Evaluator
+from reasoning_arena.train.held_out import Evaluator
 from reasoning_arena.train.losses import per_token, weighted_completions
 from reasoning_arena.train.online import main, train
 from reasoning_arena.train.optimizer import Optimizer, Update
@@ -189,7 +189,7 @@ def test_peft_loads_a_checkpoint_with_the_same_answers(lm_folder: Path, run: Pat
         (["--model", ""], "no such folder"),
         (["--device", "tpu9"], "tpu9"),
         (["--resume", "/nowhere"], "no such run folder"),
-        (["--eval-episodes", "1000", "--tasks", "sequence"], "lower --eval-episodes"),
+        (["--eval-episodes", "1000", "--tasks", "sequence"], "ask for fewer"),
         (["--seed", "99999999999999999999"], "--seed 99999999999999999999"),
         (["--curriculum"], "at least 2"),
         (["--soft-tokens", "600"], "more than the 512"),

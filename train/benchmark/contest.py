@@ -11,7 +11,7 @@ from reasoning_arena.agents.models import LoadedModel, dtype_name, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import SoftPrompt, initial_soft_prompt
 from reasoning_arena.train.benchmark.settings import ResolvedSettings
-from reasoning_arena.train.evaluate import Evaluator
+from reasoning_arena.train.held_out import Evaluator
 from reasoning_arena.train.memory import peak_memory
 from reasoning_arena.train.rounds import Lanes
 from torch import Tensor
