@@ -98,9 +98,9 @@ def load_state(folder: Path) -> dict[str, Any]:
         state = torch.load(folder / STATE, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrainingError(f"checkpoint {folder} cannot be resumed from: {STATE} is damaged ({reason})") from error
+        raise TrainingError(f"checkpoint {folder} cannot be read: {STATE} is damaged ({reason})") from error
     if not isinstance(state, dict):
-        raise TrainingError(f"checkpoint {folder} cannot be resumed from: {STATE} is no dictionary")
+        raise TrainingError(f"checkpoint {folder} cannot be read: {STATE} is no dictionary")
     return state
 
 

@@ -1,17 +1,18 @@
-"""What saved runs answer right of held-out problems: more of them than while learning, or other ones.
+"""What saved runs answer right of held-out problems: more of them than while learning, as many of each task, or others.
 
 python -m train.evaluate runs/mine
-python -m train.evaluate runs/*-supervised-* --difficulty 2
+python -m train.evaluate runs/*-supervised-* --difficulty 2 --max-new-tokens 160
 python -m train.evaluate runs/mine/checkpoints/episode-000240 --answers answers.jsonl
 """
 
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from statistics import fmean
+from typing import Any, Literal, NamedTuple
 
 import tyro
 from reasoning_arena.agents.models import DtypeName
@@ -23,19 +24,18 @@ from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.held_out import Evaluation, Evaluator
 from reasoning_arena.train.records import read_json
 from reasoning_arena.train.run import new_policy, own_model
-from reasoning_arena.train.studies import markdown
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Ask saved runs held-out problems, the same ones each time."""
+    """Ask saved runs held-out problems, as many of each task, the same ones each time."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders, whose last checkpoints answer, or checkpoint folders."""
-    problems: int = 1000
-    """How many."""
+    """Run folders, whose last checkpoints answer, or checkpoints in them."""
+    problems: int = 200
+    """How many of each task, all different."""
     split: Literal["validation", "test"] = "test"
     """Which; choose settings on validation."""
     tasks: tuple[str, ...] | None = None
@@ -44,6 +44,8 @@ class Asked:
     """1 to 5 (by default that of the run)."""
     held_out_phrasings: bool = False
     """Ask in words that no question of training uses."""
+    max_new_tokens: int | None = None
+    """The longest answer, in tokens (by default that of the run; an answer to a hard problem may need more)."""
     answers: Path | None = None
     """A file for all questions and answers, as JSON Lines."""
     device: str = "auto"
@@ -52,58 +54,73 @@ class Asked:
     """Likewise (by default that of the run)."""
 
 
-def evaluate(asked: Asked) -> dict[Path, Evaluation]:
-    """What each checkpoint answers right.
+class Saved(NamedTuple):
+    """A checkpoint that is to be asked: where it is, how it was trained, what it holds, and its questions by task."""
+
+    folder: Path
+    config: Resolved
+    state: dict[str, Any]
+    questions: dict[str, Evaluator]
+
+
+def saved(folder: Path, asked: Asked) -> Saved:
+    """A run's last checkpoint, or that one.
+
+    Raises:
+        ArenaError, TrainingError: there is none, it cannot be read, or there are no such questions.
+    """
+    if not folder.is_dir():
+        raise TrainingError(f"{folder}: {'this is a file' if folder.exists() else 'there is no such folder'}")
+    checkpoint = folder if (folder / STATE).exists() else latest_checkpoint(folder)
+    run = checkpoint.resolve().parent.parent  # a checkpoint does not say how it was trained
+    changes = {name: getattr(asked, name) for name in ("tasks", "difficulty", "dtype", "max_new_tokens")}
+    trained = dataclasses.replace(Config.from_json(read_json(run / "config.json")), device=asked.device)
+    given = {name: value for name, value in changes.items() if value is not None}
+    wanted = dataclasses.replace(
+        trained, eval_split=asked.split, eval_episodes=asked.problems, curriculum=False, **given
+    )
+    wanted.check()
+    questions = {
+        task: Evaluator(dataclasses.replace(wanted, tasks=(task,)), held_out_phrasings=asked.held_out_phrasings)
+        for task in wanted.tasks
+    }
+    # What steers it has the tasks that it has learnt.
+    config = dataclasses.replace(trained, dtype=wanted.dtype, max_new_tokens=wanted.max_new_tokens).resolved()
+    return Saved(checkpoint, config, load_state(checkpoint), questions)
+
+
+def evaluate(asked: Asked) -> Iterator[tuple[Path, dict[str, Evaluation]]]:
+    """What each checkpoint answers right of each task, one checkpoint after another.
 
     Raises:
         ArenaError, AgentError, TrainingError: something that was asked for cannot be had; all messages say what.
     """
     if not 1 <= asked.problems <= MOST_AT_ONCE:
         raise TrainingError(f"--problems {asked.problems} is not allowed; give 1 to {MOST_AT_ONCE}")
-    # What the last one would fail for is known before the first is asked.
-    configs = {checkpoint: _config(checkpoint, asked) for checkpoint in map(_checkpoint, asked.runs)}
-    found = {}
-    with tqdm(configs.items(), unit="run", disable=None) as bar:
-        for checkpoint, (trained, wanted) in bar:
-            policy, state = new_policy(trained, own_model(trained)), load_state(checkpoint)
-            with fitting(checkpoint):
-                policy.soft_prompt.load_state_dict(state["steering"])
-            evaluator = Evaluator(wanted, held_out_phrasings=asked.held_out_phrasings)
-            found[checkpoint] = evaluator(policy, bar.set_description)
-    return found
+    for one in [
+        saved(folder, asked) for folder in asked.runs
+    ]:  # what the last would fail for is known before the first
+        policy = new_policy(one.config, own_model(one.config))
+        with fitting(one.folder):
+            policy.soft_prompt.load_state_dict(one.state["steering"])
+        with tqdm(one.questions.items(), unit="task", leave=False, disable=None) as bar:
+            yield one.folder, {task: evaluator(policy, bar.set_description) for task, evaluator in bar}
+        del policy  # before another model is loaded
 
 
-def table(found: dict[Path, Evaluation]) -> str:
-    """The share of right answers of each checkpoint, with the 95% interval that the number of problems leaves."""
-    tasks = sorted({task for one in found.values() for task in one.per_task})
-    rows = []
-    for checkpoint, one in found.items():
-        error = 1.96 * (one.accuracy * (1 - one.accuracy) / len(one.exchanges)) ** 0.5
-        shares = [one.per_task.get(task, "") for task in tasks]
-        rows.append([checkpoint, f"{one.accuracy:.1%} ± {error:.1%}", *shares])
-    return markdown(["checkpoint", "all", *tasks], rows)
+def row(found: dict[str, Evaluation]) -> list[str]:
+    """The share of right answers, over all tasks and of each, with half the width of its 95% interval.
 
-
-def _checkpoint(folder: Path) -> Path:
-    """The checkpoint that a folder is, or the last one in it."""
-    if not folder.is_dir():
-        raise TrainingError(f"{folder}: {'this is a file' if folder.exists() else 'there is no such folder'}")
-    return folder if (folder / STATE).exists() else latest_checkpoint(folder)
-
-
-def _config(checkpoint: Path, asked: Asked) -> tuple[Resolved, Resolved]:
-    """How a checkpoint was trained, and what it is asked."""
-    trained = Config.from_json(read_json(checkpoint.absolute().parents[1] / "config.json"))
-    trained = dataclasses.replace(trained, device=asked.device, dtype=asked.dtype or trained.dtype)
-    wanted = dataclasses.replace(
-        trained,
-        curriculum=False,
-        tasks=trained.tasks if asked.tasks is None else asked.tasks,
-        difficulty=trained.difficulty if asked.difficulty is None else asked.difficulty,
-        eval_split=asked.split,
-        eval_episodes=asked.problems,
-    )
-    return trained.resolved(), wanted.resolved()
+    Only the choice of problems is in that interval, which is Agresti's and Coull's: two more right and two more wrong.
+    """
+    shares, variances = [], []
+    for one in found.values():
+        n = len(one.exchanges)
+        likely = (sum(exchange.correct for exchange in one.exchanges) + 2) / (n + 4)
+        shares.append(one.accuracy)
+        variances.append(likely * (1 - likely) / (n + 4))
+    both = [(fmean(shares), sum(variances) / len(variances) ** 2), *zip(shares, variances, strict=True)]
+    return [f"{share:.1%} ± {1.96 * variance**0.5:.1%}" for share, variance in both]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,16 +128,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         asked = tyro.cli(Asked, prog="python -m train.evaluate", args=arguments)
-        if asked.answers is not None and not asked.answers.parent.is_dir():
-            raise TrainingError(f"--answers {asked.answers}: there is no folder {asked.answers.parent}")
+        if asked.answers is not None and (asked.answers.is_dir() or not asked.answers.parent.is_dir()):
+            raise TrainingError(f"--answers {asked.answers}: give a file in a folder that is there")
         disable_progress_bar()  # transformers' own, of loading
-        found = evaluate(asked)
-        print(table(found))
+        heads: list[str] = []
+        lines = []
+        for folder, found in evaluate(asked):
+            if [*found] != heads:
+                heads = [*found]
+                print(f"| checkpoint | all | {' | '.join(heads)} |\n|{'---|' * (2 + len(heads))}")
+            print(f"| {folder} | {' | '.join(row(found))} |", flush=True)
+            for one in found.values():
+                lines += [json.dumps({"checkpoint": str(folder), **each._asdict()}) for each in one.exchanges]
         if asked.answers is not None:
-            with replacing(asked.answers) as part, part.open("w", encoding="utf-8") as file:
-                for checkpoint, one in found.items():
-                    for exchange in one.exchanges:
-                        file.write(json.dumps({"checkpoint": str(checkpoint), **exchange._asdict()}) + "\n")
+            with replacing(asked.answers) as part:
+                part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     return exit_status(run)
 

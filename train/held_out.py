@@ -14,6 +14,7 @@ from reasoning_arena.train import distributed
 from reasoning_arena.train.config import Config
 
 EVAL_SEED = 20_260_101  # held-out problems are the same for every training seed
+REDRAWN = 200  # times that problems are drawn in place of those that are there already
 
 
 class Exchange(NamedTuple):
@@ -77,7 +78,7 @@ class Evaluator:
         n = self.envs.num_envs
         questions, infos = self.envs.reset(seed=EVAL_SEED)
         ids, self.tasks = infos["problem_id"].tolist(), infos["task"].tolist()
-        for _ in range(30):
+        for _ in range(REDRAWN):
             first: dict[str, int] = {}
             again = np.array([first.setdefault(problem_id, i) < i for i, problem_id in enumerate(ids)])
             if not again.any():
@@ -85,7 +86,8 @@ class Evaluator:
             questions, infos = self.envs.reset(options={"reset_mask": again})
             for i in np.flatnonzero(again):
                 ids[i], self.tasks[i] = infos["problem_id"][i], infos["task"][i]
-        raise ArenaError(f"there are no {n} different problems to evaluate on; ask for fewer")
+        names = ", ".join(sorted(set(self.tasks)))
+        raise ArenaError(f"found no {n} different problems of {names} to evaluate on; ask for fewer")
 
     @torch.no_grad()
     def __call__(self, policy: SoftPromptPolicy, tell: Callable[[str], None] | None = None) -> Evaluation:
