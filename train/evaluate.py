@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import tyro
 from reasoning_arena.agents.models import DtypeName
+from reasoning_arena.envs import ArenaError
 from reasoning_arena.envs.files import replacing
 from reasoning_arena.train.checkpoint import STATE, fitting, latest_checkpoint, load_state
 from reasoning_arena.train.command import exit_status
@@ -30,7 +31,11 @@ from transformers.utils.logging import disable_progress_bar
 
 @dataclass(frozen=True)
 class Asked:
-    """Ask saved runs held-out problems, as many of each task, the same ones each time."""
+    """Ask saved runs held-out problems, as many of each task, the same ones each time.
+
+    Shares of right answers are printed with half the width of their 95% intervals, which leave out that another seed
+    would have learnt something else.
+    """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Run folders, whose last checkpoints answer, or checkpoints in them."""
@@ -47,7 +52,7 @@ class Asked:
     max_new_tokens: int | None = None
     """The longest answer, in tokens (by default that of the run; an answer to a hard problem may need more)."""
     answers: Path | None = None
-    """A file for all questions and answers, as JSON Lines."""
+    """A file for all questions and answers, as JSON Lines; of each run as soon as it has answered."""
     device: str = "auto"
     """As for train.online."""
     dtype: DtypeName | None = None
@@ -72,9 +77,8 @@ def saved(folder: Path, asked: Asked) -> Saved:
     if not folder.is_dir():
         raise TrainingError(f"{folder}: {'this is a file' if folder.exists() else 'there is no such folder'}")
     checkpoint = folder if (folder / STATE).exists() else latest_checkpoint(folder)
-    run = checkpoint.resolve().parent.parent  # a checkpoint does not say how it was trained
+    trained = dataclasses.replace(_trained(checkpoint), device=asked.device)
     changes = {name: getattr(asked, name) for name in ("tasks", "difficulty", "dtype", "max_new_tokens")}
-    trained = dataclasses.replace(Config.from_json(read_json(run / "config.json")), device=asked.device)
     given = {name: value for name, value in changes.items() if value is not None}
     wanted = dataclasses.replace(
         trained, eval_split=asked.split, eval_episodes=asked.problems, curriculum=False, **given
@@ -89,12 +93,25 @@ def saved(folder: Path, asked: Asked) -> Saved:
     return Saved(checkpoint, config, load_state(checkpoint), questions)
 
 
+def _trained(checkpoint: Path) -> Config:
+    """How a checkpoint was trained, which its run says."""
+    path = checkpoint.resolve().parent.parent / "config.json"
+    if not path.exists():
+        raise TrainingError(f"{checkpoint} is in no run folder: there is no {path}, which says how it was trained")
+    try:
+        return Config.from_json(read_json(path))
+    except (ArenaError, TrainingError) as error:
+        raise TrainingError(f"{path}: {error}") from error
+
+
 def evaluate(asked: Asked) -> Iterator[tuple[Path, dict[str, Evaluation]]]:
     """What each checkpoint answers right of each task, one checkpoint after another.
 
     Raises:
         ArenaError, AgentError, TrainingError: something that was asked for cannot be had; all messages say what.
     """
+    if not asked.runs:
+        raise TrainingError("give at least one run folder or checkpoint")
     if not 1 <= asked.problems <= MOST_AT_ONCE:
         raise TrainingError(f"--problems {asked.problems} is not allowed; give 1 to {MOST_AT_ONCE}")
     for one in [
@@ -111,7 +128,8 @@ def evaluate(asked: Asked) -> Iterator[tuple[Path, dict[str, Evaluation]]]:
 def row(found: dict[str, Evaluation]) -> list[str]:
     """The share of right answers, over all tasks and of each, with half the width of its 95% interval.
 
-    Only the choice of problems is in that interval, which is Agresti's and Coull's: two more right and two more wrong.
+    Only the choice of problems is in that interval, as wide as Agresti's and Coull's: with two more right and two more
+    wrong answers it is not empty where all are alike.
     """
     shares, variances = [], []
     for one in found.values():
@@ -132,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise TrainingError(f"--answers {asked.answers}: give a file in a folder that is there")
         disable_progress_bar()  # transformers' own, of loading
         heads: list[str] = []
-        lines = []
+        lines: list[str] = []
         for folder, found in evaluate(asked):
             if [*found] != heads:
                 heads = [*found]
@@ -140,9 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"| {folder} | {' | '.join(row(found))} |", flush=True)
             for one in found.values():
                 lines += [json.dumps({"checkpoint": str(folder), **each._asdict()}) for each in one.exchanges]
-        if asked.answers is not None:
-            with replacing(asked.answers) as part:
-                part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            if asked.answers is not None:
+                with replacing(asked.answers) as part:
+                    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     return exit_status(run)
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from reasoning_arena.agents.models import load_model
+from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs import extract
 from reasoning_arena.train.checkpoint import load_soft_prompt
-from reasoning_arena.train.config import Config, LearnerName
+from reasoning_arena.train.config import Config, LearnerName, Resolved
 from reasoning_arena.train.evaluate import Asked, evaluate, main, row
 from reasoning_arena.train.held_out import Evaluation, Exchange
 from reasoning_arena.train.online import train
+from reasoning_arena.train.run import own_model
 
 
 def test_a_checkpoint_answers_what_its_soft_prompt_answers(run: Path, lm_folder: Path) -> None:
@@ -84,17 +85,41 @@ def test_nonsense_is_refused(run: Path, flags: list[str], said: str, capsys: pyt
     assert said in last
 
 
+def test_what_a_run_answered_is_kept_when_the_next_one_fails(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models, out = [own_model], tmp_path / "answers.jsonl"
+
+    def once(config: Resolved) -> LoadedModel:
+        if not models:
+            raise KeyboardInterrupt
+        return models.pop()(config)
+
+    monkeypatch.setattr("reasoning_arena.train.evaluate.own_model", once)
+    assert main([str(run), str(run), "--problems", "2", "--tasks", "math", "--answers", str(out)]) == 130
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert len(out.read_text().splitlines()) == 2
+
+
+def test_without_a_run_there_is_nothing_to_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "at least one run" in capsys.readouterr().err
+
+
 def test_folders_that_hold_no_run_are_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     shutil.copytree(run, tmp_path / "damaged")
     torch.save({"steering": {}}, tmp_path / "damaged" / "checkpoints" / "episode-000016" / "training_state.pt")
     shutil.copytree(run / "checkpoints" / "episode-000016", tmp_path / "alone")
+    shutil.copytree(run, tmp_path / "odd")
+    (tmp_path / "odd" / "config.json").write_text('{"difficulty": "1"}')
     whys = {
         "nothing": "no such folder",
         "file": "a file",
         "": "no checkpoint",
         "damaged": "damaged",
-        "alone": "config.json",
+        "alone": "in no run folder",
+        "odd": "odd/config.json: --difficulty '1'",
     }
     for name, said in whys.items():
         assert main([str(tmp_path / name)]) == 2
