@@ -89,8 +89,8 @@ def saved(folder: Path, asked: Asked) -> Saved:
         for task in wanted.tasks
     }
     # What steers it has the tasks that it has learnt.
-    config = dataclasses.replace(trained, dtype=wanted.dtype, max_new_tokens=wanted.max_new_tokens).resolved()
-    return Saved(checkpoint, config, load_state(checkpoint), questions)
+    config = dataclasses.replace(wanted, tasks=trained.tasks)
+    return Saved(checkpoint, config.resolved(), load_state(checkpoint), questions)
 
 
 def _trained(checkpoint: Path) -> Config:
@@ -114,15 +114,15 @@ def evaluate(asked: Asked) -> Iterator[tuple[Path, dict[str, Evaluation]]]:
         raise TrainingError("give at least one run folder or checkpoint")
     if not 1 <= asked.problems <= MOST_AT_ONCE:
         raise TrainingError(f"--problems {asked.problems} is not allowed; give 1 to {MOST_AT_ONCE}")
-    for one in [
-        saved(folder, asked) for folder in asked.runs
-    ]:  # what the last would fail for is known before the first
+    every = [saved(folder, asked) for folder in asked.runs]  # what the last would fail for is known before the first
+    for one in every:
         policy = new_policy(one.config, own_model(one.config))
         with fitting(one.folder):
             policy.soft_prompt.load_state_dict(one.state["steering"])
         with tqdm(one.questions.items(), unit="task", leave=False, disable=None) as bar:
-            yield one.folder, {task: evaluator(policy, bar.set_description) for task, evaluator in bar}
+            found = {task: evaluator(policy, bar.set_description) for task, evaluator in bar}
         del policy  # before another model is loaded
+        yield one.folder, found
 
 
 def row(found: dict[str, Evaluation]) -> list[str]:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
-from reasoning_arena.envs import extract
 from reasoning_arena.train.checkpoint import load_soft_prompt
 from reasoning_arena.train.config import Config, LearnerName, Resolved
 from reasoning_arena.train.evaluate import Asked, evaluate, main, row
@@ -54,7 +53,6 @@ def test_runs_of_any_learner_answer_what_is_asked_as_often_of_each_task(
     first, second = ([one["question"] for one in answers[k : k + 12]] for k in (0, 12))
     assert first == second
     assert len(set(first)) == 12
-    assert all(extract(one["gold"], "integer") == one["gold"] for one in answers[:6])
 
 
 def test_tasks_count_alike_however_many_problems_they_have() -> None:
