@@ -5,11 +5,13 @@ The soft prompt stands in front as for every other learner; it may learn along, 
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.product import LowRank
 from reasoning_arena.agents.steering import Export, Soft, Steering, prompt_tuning_export
 from torch import Tensor, nn
 
@@ -22,6 +24,14 @@ def require_peft() -> None:
     """
     if find_spec("peft") is None:
         raise AgentError("low-rank adapters need PEFT: pip install 'reasoning-arena[lora]'")
+
+
+def taken_apart(layer: Any) -> tuple[nn.Linear, LowRank | None]:
+    """A linear layer, and what PEFT has put beside it, if anything."""
+    if not hasattr(layer, "lora_A"):
+        return layer, None
+    (name,) = layer.lora_A
+    return layer.base_layer, LowRank(layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name])
 
 
 class LowRankAdapters(Steering):

@@ -1,4 +1,4 @@
-"""The frozen model's forward pass, computed in the best way that a probe at construction finds right for it.
+"""The model's forward pass, computed in the best way that a probe at construction finds right for it.
 
 Three ways, the best first: the fused decoder; transformers' own pass behind shared keys and values; and for models
 whose memory is not a plain cache of keys and values, transformers' own pass over everything.
@@ -7,6 +7,8 @@ Notation: n rows, L columns, D hidden size, V vocabulary.
 """
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,17 +22,18 @@ class Backbone:
     """Embeds tokens, and computes features and logits.
 
     Args:
-        lm: the model.
-        frozen: whether it stays as it is; where it learns, its own modules compute it.
+        lm: the model, frozen but for what it has parameters of that want gradients.
 
     Attributes:
         layers: how many the model has.
+        learnt: the model's own parameters that learn; most often there are none.
         shares_prefix: whether keys and values of what rows have in common can be computed once.
         fused: the fused decoder, where it computes this model.
     """
 
-    def __init__(self, lm: LoadedModel, *, frozen: bool = True) -> None:
+    def __init__(self, lm: LoadedModel) -> None:
         self.lm, self.model = lm, lm.model
+        self.learnt = [one for one in self.model.parameters() if one.requires_grad]
         parameters = inspect.signature(self.model.forward).parameters
         self._takes_positions = "position_ids" in parameters
         self._cache_name = "cache" if "cache" in parameters else "past_key_values"  # renamed by transformers 5.24
@@ -42,7 +45,13 @@ class Backbone:
         self._plain_head = self._head_is_plain()
         # A window counts columns back from each token; only in the ordinary layout are those the tokens before it.
         if self._takes_positions and not _sees_less(self.model.config.get_text_config()):
-            self._choose_way(fuse=frozen and self._plain_head)
+            with _told_apart(self.learnt):
+                self._choose_way()
+
+    @property
+    def version(self) -> int:
+        """Another number after each change of what the model computes: what was computed before holds no more."""
+        return sum(one._version for one in self.learnt)
 
     def embed(self, ids: Tensor) -> Tensor:
         """The embeddings of tokens, ``[…, D]``."""
@@ -91,7 +100,7 @@ class Backbone:
         return bool(torch.equal(logits, self.model(input_ids=ids).logits))
 
     @torch.no_grad()
-    def _choose_way(self, *, fuse: bool) -> None:
+    def _choose_way(self) -> None:
         """Take the best way that gives the logits of transformers' own computation."""
         ids = torch.arange(1, 9, device=self.lm.device) * 7 % self.lm.vocabulary_size
         rows = [ids, torch.cat([ids[:4], ids[6:]])]  # of different lengths, which begin alike
@@ -99,7 +108,7 @@ class Backbone:
             [self.model(inputs_embeds=self.embed(row)[None]).logits[0, -1].float() for row in rows]
         )  # (2, V)
         self.shares_prefix = True
-        if fuse:
+        if self._plain_head:
             try:
                 self.fused = FusedDecoder(self.model)
             except ValueError:  # of another kind
@@ -125,6 +134,20 @@ class Backbone:
             return False
         error = (logits - expected).norm() / expected.norm()
         return bool(error < (1e-3 if self.lm.dtype == torch.float32 else 0.1))
+
+
+@contextmanager
+@torch.no_grad()
+def _told_apart(parameters: list[torch.nn.Parameter]) -> Iterator[None]:
+    """Give what learns other numbers for a while, since adapters begin as if they were not there."""
+    kept, generator = [one.clone() for one in parameters], torch.Generator().manual_seed(0)
+    try:
+        for one in parameters:
+            one.copy_(torch.randn(one.shape, generator=generator) * one.shape[-1] ** -0.5)
+        yield
+    finally:
+        for one, numbers in zip(parameters, kept, strict=True):
+            one.copy_(numbers)
 
 
 def _sees_less(config: Any) -> bool:

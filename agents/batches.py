@@ -35,12 +35,11 @@ class Batches:
     Args:
         backbone: the model.
         pass_overhead: what one more pass through it costs, in tokens.
-        keeps: whether what rows begin with may be used again, which is so where the model stays as it is.
     """
 
-    def __init__(self, backbone: Backbone, pass_overhead: int, *, keeps: bool) -> None:
+    def __init__(self, backbone: Backbone, pass_overhead: int) -> None:
         self.backbone, self.pass_overhead = backbone, pass_overhead
-        self.prefixes = Prefixes(backbone, pass_overhead, keeps)
+        self.prefixes = Prefixes(backbone, pass_overhead)
 
     @torch.no_grad()
     def prompts(self, soft: Soft, prompts: Sequence[Ids], *, ahead: bool) -> tuple[Tensor, Memory, Tensor]:

@@ -1,5 +1,7 @@
 """The decoder of Llama's kind, computed in fewer and larger steps than transformers does, from the same weights.
 
+The weights are frozen, but for low-rank adapters beside them.
+
 What is saved: one product for queries, keys and values and one for both halves of the feed-forward layer; no keys and
 values copied for the heads of queries that share them; where a token at a time is read, what all rows of a batch begin
 with is attended to where it stands; and most of what autograd keeps. ``agents.backbone`` uses it where a probe finds
@@ -13,13 +15,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
+from reasoning_arena.agents.adapters import taken_apart
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
 from reasoning_arena.agents.parts import attended, attended_by_one, gated, normed, rotated
-from reasoning_arena.agents.product import Product, most_rows
+from reasoning_arena.agents.product import AdaptedProduct, LowRank, Product, most_rows
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
+AnyProduct = Product | AdaptedProduct
 
 
 class LayerMemory(Protocol):
@@ -36,7 +40,7 @@ class LayerMemory(Protocol):
 class FusedLayer:
     """One layer: its norms, and its weights side by side where they multiply the same input."""
 
-    def __init__(self, layer: Any, product: Callable[..., Product]) -> None:
+    def __init__(self, layer: Any, product: Callable[..., AnyProduct]) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
         self.qkv = product(attention.q_proj, attention.k_proj, attention.v_proj)
@@ -45,7 +49,7 @@ class FusedLayer:
 
 
 class FusedDecoder:
-    """The layers of a frozen model of Llama's kind.
+    """The layers of a model of Llama's kind.
 
     Args:
         model: of transformers; its weights are shared, not copied, but for packed ones where those are faster.
@@ -111,12 +115,18 @@ class FusedDecoder:
             x = x + layer.down(gated(layer.gate_up(_normed(x, layer.mlp_norm))))
         return _normed(x, self.norm)
 
-    def _product(self, *linears: nn.Linear) -> Product:
+    def _product(self, *layers: nn.Module) -> AnyProduct:
         """Of what multiplies the same input."""
+        linears, adapters = zip(*map(taken_apart, layers), strict=True)
         weight, bias = _side_by_side(linears)
         if weight.shape not in self._packed_rows:
             self._packed_rows[weight.shape] = most_rows(weight)
-        return Product(weight, bias, self._packed_rows[weight.shape])
+        product = Product(weight, bias, self._packed_rows[weight.shape])
+        if not any(adapters):
+            return product
+        return AdaptedProduct(
+            product, [one or _nothing_beside(linear) for one, linear in zip(adapters, linears, strict=True)]
+        )
 
     def _rotation(self, embeds: Tensor, positions: Tensor) -> Pair:
         """Cosine and signed sine of every column, ``[n, L, 1, d]`` each."""
@@ -143,6 +153,13 @@ class FusedDecoder:
 
 def _normed(x: Tensor, norm: Any) -> Tensor:
     return normed(x, norm.weight, norm.variance_epsilon)
+
+
+def _nothing_beside(linear: nn.Linear) -> LowRank:
+    """What is learnt beside a weight that has no adapter: of rank 0."""
+    outputs, inputs = linear.weight.shape
+    down, up = (linear.weight.new_zeros(*shape, dtype=torch.float32) for shape in ((0, inputs), (outputs, 0)))
+    return LowRank(down, up, 1.0)
 
 
 def _side_by_side(linears: Sequence[nn.Linear]) -> tuple[Tensor, Tensor | None]:

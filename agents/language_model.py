@@ -83,21 +83,20 @@ class LanguageModel:
 
     Args:
         lm: the model.
-        frozen: whether it stays as it is; where it learns, nothing is kept from one call to the next.
 
     Attributes:
         shares_prefix: whether keys and values of what rows have in common can be computed once.
         decoded_together: how many answers are best decoded together; more would take gigabytes of keys and values.
     """
 
-    def __init__(self, lm: LoadedModel, *, frozen: bool = True) -> None:
+    def __init__(self, lm: LoadedModel) -> None:
         self.lm = lm
-        self.backbone = Backbone(lm, frozen=frozen)
+        self.backbone = Backbone(lm)
         self.shares_prefix = self.backbone.shares_prefix
         on_gpu = lm.device.type == "cuda"
         memory = torch.cuda.get_device_properties(lm.device).total_memory if on_gpu else CPU_MEMORY
         self.decoded_together = rows_that_fit(memory, 2 * self.backbone.layers * lm.width * lm.dtype.itemsize)
-        self._batches = Batches(self.backbone, BATCH_OVERHEAD.get(lm.device.type, 64), keeps=frozen)
+        self._batches = Batches(self.backbone, BATCH_OVERHEAD.get(lm.device.type, 64))
         self._recorder = Recorder.of(self.backbone)
 
     def score(

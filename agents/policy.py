@@ -46,7 +46,7 @@ class SoftPromptPolicy:
         max_new_tokens: int = 56,
     ) -> None:
         self.lm = lm
-        self.language_model = LanguageModel(lm, frozen=not soft_prompt.changes_model)
+        self.language_model = LanguageModel(lm)
         self.encoder = Encoder(lm, chat_template)
         # What changes the model is already where the model is, which may be on several devices.
         self.soft_prompt = soft_prompt if soft_prompt.changes_model else soft_prompt.to(lm.device)
@@ -138,7 +138,7 @@ class SoftPromptPolicy:
         """Go on with what ``act`` would have answered, token for token, at a fraction of the cost.
 
         Args:
-            begun: the soft prompt may have learnt between one and the next.
+            begun: the soft prompt may have learnt between one and the next, but the model may not.
             leave: how many answers may be left growing, to go on with others beside.
         """
         return self.language_model.grow(begun, self.max_new_tokens, self.encoder.stop_ids, leave)
@@ -150,11 +150,8 @@ class SoftPromptPolicy:
 
     @property
     def foresees(self) -> bool:
-        """Whether ``begin`` can be asked for: whether the model keeps a plain cache of keys and values.
-
-        Not where the model itself learns, for what it computed before a step holds no more after it.
-        """
-        return self.language_model.shares_prefix and not self.soft_prompt.changes_model
+        """Whether ``begin`` can be asked for: whether the model keeps a plain cache of keys and values."""
+        return self.language_model.shares_prefix
 
     def _check_length(self, soft: Soft, prompts: Sequence[Ids], answer: int) -> None:
         """Refuse what is longer than the model's context, where it says how long that is."""

@@ -35,15 +35,16 @@ class Head(NamedTuple):
 
 
 class KeptHead(NamedTuple):
-    """A head, and a copy of what it was made from, which may learn in place."""
+    """A head, a copy of what it was made from, which may learn in place, and the version of the model that made it."""
 
     soft: Tensor
     common: list[int]
+    version: int
     head: Head
 
-    def serves(self, soft: Tensor, common: list[int]) -> bool:
-        """Whether these begin with what it is the head of."""
-        return self.common == common[: len(self.common)] and torch.equal(self.soft, soft)
+    def serves(self, soft: Tensor, common: list[int], version: int) -> bool:
+        """Whether these begin with what it is the head of, for that version of the model."""
+        return self.version == version and self.common == common[: len(self.common)] and torch.equal(self.soft, soft)
 
 
 class Prefixes:
@@ -52,11 +53,10 @@ class Prefixes:
     Args:
         backbone: the model.
         pass_overhead: what one more pass through the model costs, in tokens.
-        keeps: whether a head may be used again, which is so where the model stays as it is.
     """
 
-    def __init__(self, backbone: Backbone, pass_overhead: int, keeps: bool) -> None:
-        self.backbone, self.pass_overhead, self.keeps = backbone, pass_overhead, keeps
+    def __init__(self, backbone: Backbone, pass_overhead: int) -> None:
+        self.backbone, self.pass_overhead = backbone, pass_overhead
         self._preamble: KeptHead | None = None
         self._last: KeptHead | None = None  # without gradients
         self._unused: KeptHead | None = None  # with gradients, for the one backward pass that they are good for
@@ -76,37 +76,36 @@ class Prefixes:
         """
         if not self.backbone.shares_prefix:
             return None, soft
-        nothing = soft.preamble[:0]
-        if not self.keeps:  # then the preamble is computed with the rest each time
+        nothing, version = soft.preamble[:0], self.backbone.version
+        if self.backbone.learnt:  # then so do the preamble's keys and values, and it is computed with the rest
             soft = Soft(nothing, soft.constant(), soft.own)
         before = self._preamble_head(soft.preamble)
         common = common_start(prompts) if soft.own is None else []
         if len(common) == min(map(len, prompts)):
             common = common[:-1]  # every row keeps a token of its own, which predicts the first of its completion
         left = Soft(nothing, nothing, soft.own)
-        learns = soft.shared.requires_grad and torch.is_grad_enabled()
+        learns = (soft.shared.requires_grad or bool(self.backbone.learnt)) and torch.is_grad_enabled()
         kept = self._unused if learns else self._last
         self._unused = kept if ahead and learns else None
-        if kept is not None and kept.serves(soft.constant(), common):
+        if kept is not None and kept.serves(soft.constant(), common, version):
             return kept.head, left
         columns = len(soft.shared) + len(common)
         if not columns or (len(prompts) - 1) * columns <= self.pass_overhead:
             return before, Soft(nothing, soft.shared, soft.own)
         head = self._compute(before, soft.shared, common)
-        if self.keeps:
-            made_from = soft.constant().detach().clone()
-            self._last = KeptHead(made_from, common, head._replace(keys_values=head.kept))
-            if ahead and learns:
-                self._unused = KeptHead(made_from, common, head)
+        made_from = soft.constant().detach().clone()
+        self._last = KeptHead(made_from, common, version, head._replace(keys_values=head.kept))
+        if ahead and learns:
+            self._unused = KeptHead(made_from, common, version, head)
         return head, left
 
     @torch.no_grad()
     def _preamble_head(self, preamble: Tensor) -> Head | None:
         if not len(preamble):
             return None
-        if self._preamble is None or not self._preamble.serves(preamble, []):
+        if self._preamble is None or not torch.equal(self._preamble.soft, preamble):
             head = self._compute(None, preamble, [])
-            self._preamble = KeptHead(preamble.clone(), [], head._replace(preamble=head.kept))
+            self._preamble = KeptHead(preamble.clone(), [], 0, head._replace(preamble=head.kept))
         return self._preamble.head
 
     def _compute(self, before: Head | None, virtual: Tensor, tokens: list[int]) -> Head:

@@ -146,7 +146,12 @@ class Recorder:
     def of(cls, backbone: Backbone) -> "Recorder | None":
         """A model's recorder, where its steps can be recorded and that is of use."""
         decoder = backbone.fused
-        if decoder is None or backbone.lm.device.type not in RECORDED_ON or decoder.rotary.rope_type in LOOKED_UP:
+        if (
+            decoder is None
+            or backbone.learnt
+            or backbone.lm.device.type not in RECORDED_ON
+            or decoder.rotary.rope_type in LOOKED_UP
+        ):
             return None
         return cls(backbone, decoder)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from reasoning_arena.agents.language_model import Begun, Scored
+from reasoning_arena.agents.language_model import Begun
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train import distributed
@@ -42,8 +42,9 @@ class SupervisedRound:
 
     A question's gold answer is told by a twin environment that was answered with nothing. Scoring it gives the loss,
     and at once what greedy decoding answers before the update; scoring it again, what it answers after. Only answers
-    that differ need decoding, and those of several rounds are decoded together. With a policy that cannot foresee its
-    answers they are decoded one round after another, which gives the same.
+    that differ need decoding, and those of several rounds are decoded together; where the model itself learns, those
+    between one update and the next. With a policy that cannot foresee its answers they are decoded one round after
+    another, which gives the same.
     """
 
     def __init__(self, config: Resolved, policy: SoftPromptPolicy, optimizer: Optimizer) -> None:
@@ -65,8 +66,9 @@ class SupervisedRound:
             return played.update
         questions = self.scout.questions
         _, told = self.scout.answer([""] * len(questions))
-        played, scored = self._learn(questions, told)
-        self.last = played, self.policy.begin(scored)
+        played, before = self._learn(questions, told)
+        assert before is not None
+        self.last = played, before
         return played.update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
@@ -74,12 +76,10 @@ class SupervisedRound:
         everything = everything or self.stream.follows_success
         if everything:
             self._score_again()
-        begun = [one for _, both in self.waiting for one in both]
         late = everything or len(self.waiting) >= SETTLE_ROUNDS
         best = self.policy.language_model.decoded_together
-        if late or sum(len(one.growing) for one in begun) >= SETTLE_SHARE * best:
-            begun = self.policy.grow(begun, 0 if late else int(LEAVE_SHARE * best))
-            self.waiting = [(played, begun[2 * k : 2 * k + 2]) for k, (played, _) in enumerate(self.waiting)]
+        if late or sum(len(one.growing) for _, both in self.waiting for one in both) >= SETTLE_SHARE * best:
+            self._decode(leave=0 if late else int(LEAVE_SHARE * best))
         growing = (k for k, (_, both) in enumerate(self.waiting) if any(one.growing for one in both))
         done = min(distributed.gathered(next(growing, len(self.waiting))))  # all processes tell the same rounds
         for played, both in self.waiting[:done]:
@@ -89,8 +89,14 @@ class SupervisedRound:
         results, self.results = self.results, []
         return results
 
-    def _learn(self, questions: Sequence[str], told: Info) -> tuple[Played, Scored]:
-        """One step on these questions, and on earlier ones beside them; how the questions' targets were scored."""
+    def _decode(self, *more: Begun, leave: int = 0) -> list[Begun]:
+        """Go on with the answers of the rounds that wait, and with more, which are returned."""
+        begun = self.policy.grow([*(one for _, both in self.waiting for one in both), *more], leave)
+        self.waiting = [(played, begun[2 * k : 2 * k + 2]) for k, (played, _) in enumerate(self.waiting)]
+        return begun[2 * len(self.waiting) :]
+
+    def _learn(self, questions: Sequence[str], told: Info) -> tuple[Played, Begun | None]:
+        """One step on these questions, and on earlier ones beside them; the answers before it, as far as foreseen."""
         n, tasks, targets, wrong = len(questions), told["task"].tolist(), self._targets(told), self._wrong(told)
         again = self.stream.replay.draw()
         # The questions' targets first, then what is gone over again, then wrong answers to the questions.
@@ -107,6 +113,9 @@ class SupervisedRound:
         logprobs = scored.logprobs.detach().sum(1)
         self.stream.replay.remember(lessons, logprobs[: len(lessons)])
         self._score_again()  # with the soft prompt that this round begins with, whose keys and values are still there
+        before = None if self.scout is None else self.policy.begin(scored.first(n))
+        if before is not None and self.policy.soft_prompt.changes_model:
+            (before,) = self._decode(before)
         weights = per_token(scored)
         weights[n + len(again) :] = 0  # cross-entropy has nothing to say about wrong answers
         if any(wrong):
@@ -114,7 +123,7 @@ class SupervisedRound:
         factors = self.stream.emphasis.factors([*tasks, *(one.task for one in again)])
         weights *= factors[owners].to(weights)
         update = self.optimizer.step(weighted_completions(scored, weights, n + len(again)))
-        return Played(update, questions, tasks, targets), scored.first(n)
+        return Played(update, questions, tasks, targets), before
 
     def _wrong(self, told: Info) -> list[list[Completion]]:
         """The wrong answers that each question allows, where they are to be learnt from."""

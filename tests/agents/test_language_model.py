@@ -1,12 +1,14 @@
 """Scoring and decoding against the slow, obvious computation: one row at a time, nothing padded, nothing shared."""
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reasoning_arena.agents import recorded
+from reasoning_arena.agents import fused, recorded
+from reasoning_arena.agents.adapters import LowRankAdapters
 from reasoning_arena.agents.decoding import Said
 from reasoning_arena.agents.kv_cache import columns_of, merged
 from reasoning_arena.agents.language_model import BATCH_OVERHEAD, LanguageModel, rows_that_fit
@@ -79,6 +81,48 @@ def test_families_share_prefixes_where_they_can(any_lm: LoadedModel) -> None:
 
 def test_decoders_of_llamas_kind_are_fused(any_lm: LoadedModel) -> None:
     assert (LanguageModel(any_lm).backbone.fused is not None) == any_lm.name.endswith(("llama", "qwen2"))
+
+
+def adapted(lm: LoadedModel) -> tuple[LoadedModel, LowRankAdapters]:
+    """A copy of a model, with adapters that are no longer what they begin with."""
+    own = copy.deepcopy(lm)
+    steering = LowRankAdapters(own, soft_prompt(own, 3), 2, prompt_learns=True, seed=0, preamble=soft_prompt(own, 2))
+    for one in steering.adapters:
+        one.data = torch.randn(one.shape, generator=torch.Generator().manual_seed(2)) * 0.3
+    return own, steering
+
+
+@pytest.mark.parametrize("any_lm", ["llama", "qwen2", "gemma", "gpt_neox", "mistral"], indirect=True)
+def test_adapters_are_computed_and_learn_as_plainly(any_lm: LoadedModel) -> None:
+    lm, steering = adapted(any_lm)
+    model, learnt = LanguageModel(lm), [steering.weight, *steering.adapters]
+    assert (model.backbone.fused is not None) == lm.name.endswith(("llama", "qwen2"))
+    whole, weights = steering().whole(), torch.arange(1.0, 5.0)
+    for _ in range(2):
+        scored = model.score(steering(), PROMPTS, COMPLETIONS)
+        rows = [plain_logprobs(lm, whole, p, c) for p, c in zip(PROMPTS, COMPLETIONS, strict=True)]
+        for got, row in zip(scored.logprobs, rows, strict=True):
+            torch.testing.assert_close(got[: len(row)], row, atol=1e-4, rtol=1e-4)
+        loss = torch.stack([row.sum() for row in rows]) @ weights
+        expected = torch.autograd.grad(loss, learnt)
+        for got, gradient in zip(torch.autograd.grad(scored.logprobs.sum(1) @ weights, learnt), expected, strict=True):
+            torch.testing.assert_close(got, gradient, atol=1e-3, rtol=1e-3)
+        said = model.generate(steering(), PROMPTS, 6, STOPS, scored_next=True)  # whose head is of an older model then
+        assert tokens(said) == [plain_greedy(lm, whole, prompt, 6) for prompt in PROMPTS]
+        with torch.no_grad():
+            for one in steering.adapters:
+                one.mul_(-1.5)  # in place, as an optimiser does
+
+
+def test_adapters_that_would_be_left_out_are_found_out(lm: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = copy.deepcopy(lm)
+    begun = LowRankAdapters(own, soft_prompt(own, 3), 2, prompt_learns=False, seed=0)
+    before = [one.detach().clone() for one in begun.adapters]
+    assert LanguageModel(own).backbone.fused is not None
+    taken_apart = fused.taken_apart
+    monkeypatch.setattr(fused, "taken_apart", lambda layer: (taken_apart(layer)[0], None))
+    assert LanguageModel(own).backbone.fused is None
+    assert all(torch.equal(*pair) for pair in zip(before, begun.adapters, strict=True))
 
 
 def fronts(lm: LoadedModel, kind: str) -> tuple[Tensor, Soft, list[Tensor]]:
