@@ -27,15 +27,29 @@ def require_peft() -> None:
 
 
 def taken_apart(layer: Any) -> tuple[nn.Linear, LowRank | None]:
-    """A linear layer, and what PEFT has put beside it, if anything."""
-    if not hasattr(layer, "lora_A"):
+    """A linear layer, and what PEFT has put beside it, if anything.
+
+    Raises:
+        ValueError: that is more than a product of low rank.
+    """
+    if not hasattr(layer, "base_layer"):
         return layer, None
-    (name,) = layer.lora_A
-    return layer.base_layer, LowRank(layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name])
+    downs, ups = getattr(layer, "lora_A", None), getattr(layer, "lora_B", None)
+    if not isinstance(downs, nn.ModuleDict) or not isinstance(ups, nn.ModuleDict) or len(downs) != 1:
+        raise ValueError(f"{type(layer).__name__} is no layer with one low-rank adapter beside it")
+    (name,) = downs
+    down: Any = downs[name]
+    up: Any = ups[name]
+    special = layer.merged or layer.disable_adapters or layer.lora_variant or up.bias is not None
+    if special or list(layer.active_adapters) != [name]:
+        raise ValueError("an adapter that is switched off, merged or of a kind of its own is not computed here")
+    return layer.base_layer, LowRank(down.weight, up.weight, layer.scaling[name])
 
 
 class LowRankAdapters(Steering):
     """LoRA in the layers that PEFT chooses for the model's family, and a soft prompt in front.
+
+    They learn in float32, and are computed in the model's dtype where ``agents.fused`` computes it.
 
     Args:
         lm: the model; its layers are wrapped in place, so it belongs to this steering from now on.

@@ -22,11 +22,11 @@ class Backbone:
     """Embeds tokens, and computes features and logits.
 
     Args:
-        lm: the model, frozen but for what it has parameters of that want gradients.
+        lm: the model; those of its parameters that want gradients are what learns, most often none.
 
     Attributes:
         layers: how many the model has.
-        learnt: the model's own parameters that learn; most often there are none.
+        learnt: these parameters.
         shares_prefix: whether keys and values of what rows have in common can be computed once.
         fused: the fused decoder, where it computes this model.
     """
@@ -50,7 +50,7 @@ class Backbone:
 
     @property
     def version(self) -> int:
-        """Another number after each change of what the model computes: what was computed before holds no more."""
+        """Another number after each change of what learns, in place: what was computed before holds no more."""
         return sum(one._version for one in self.learnt)
 
     def embed(self, ids: Tensor) -> Tensor:

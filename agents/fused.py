@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
-AnyProduct = Product | AdaptedProduct
+Multiply = Callable[[Tensor], Tensor]
 
 
 class LayerMemory(Protocol):
@@ -40,7 +40,7 @@ class LayerMemory(Protocol):
 class FusedLayer:
     """One layer: its norms, and its weights side by side where they multiply the same input."""
 
-    def __init__(self, layer: Any, product: Callable[..., AnyProduct]) -> None:
+    def __init__(self, layer: Any, product: Callable[..., Multiply]) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
         self.qkv = product(attention.q_proj, attention.k_proj, attention.v_proj)
@@ -115,7 +115,7 @@ class FusedDecoder:
             x = x + layer.down(gated(layer.gate_up(_normed(x, layer.mlp_norm))))
         return _normed(x, self.norm)
 
-    def _product(self, *layers: nn.Module) -> AnyProduct:
+    def _product(self, *layers: nn.Module) -> Multiply:
         """Of what multiplies the same input."""
         linears, adapters = zip(*map(taken_apart, layers), strict=True)
         weight, bias = _side_by_side(linears)

@@ -1,4 +1,4 @@
-"""The frozen language model: it scores and decodes text that stands behind a soft prompt.
+"""The language model, frozen but for adapters: it scores and decodes text that stands behind a soft prompt.
 
 The soft prompt is an argument: ``[P, D]`` for the whole batch, or a ``Soft``, which may have a preamble that never
 learns and a part of each prompt's own; who made it is of no concern here.
@@ -71,15 +71,17 @@ class Begun(NamedTuple):
         said: the first tokens of each, one at the least.
         growing: which of them go on.
         memories: what those remember but for their last tokens, as one or several batches, in that order.
+        version: of the model that they were begun with.
     """
 
     said: Sequence[tuple[int, ...]]
     growing: Sequence[int]
     memories: Sequence[Memory]
+    version: int
 
 
 class LanguageModel:
-    """Scores and decodes with a frozen model.
+    """Scores and decodes with a model.
 
     Args:
         lm: the model.
@@ -166,7 +168,7 @@ class LanguageModel:
             if rows:
                 memories.append(context.begun(rows, [len(said[context.rows[i]]) - 1 for i in rows]))
                 growing += [context.rows[i] for i in rows]
-        return Begun(said, growing, memories)
+        return Begun(said, growing, memories, self.backbone.version)
 
     @torch.no_grad()
     def grow(
@@ -175,11 +177,13 @@ class LanguageModel:
         """Go on with greedy decoding; all that grows is decoded together.
 
         Args:
-            begun: whatever soft prompts they stood behind.
+            begun: whatever soft prompts they stood behind; the model has not learnt since.
             max_new_tokens: as they were begun with.
             stop_ids: likewise.
             leave: how many completions may be left growing, to go on with others beside.
         """
+        version = self.backbone.version
+        assert all(one.version == version for one in begun if one.growing), "the model is no longer what it was"
         said = [list(one.said) for one in begun]
         order = [(k, n) for k, one in enumerate(begun) for n in one.growing]
         if len(order) <= leave:
@@ -197,7 +201,7 @@ class LanguageModel:
         for k, completions in enumerate(said):
             mine = [i for i, row in enumerate(left) if order[row][0] == k]
             own = [memory.rows(torch.tensor(mine, device=self.lm.device))] if mine else []
-            grown.append(Begun(completions, [order[left[i]][1] for i in mine], own))
+            grown.append(Begun(completions, [order[left[i]][1] for i in mine], own, version))
         return grown
 
     @torch.no_grad()

@@ -28,7 +28,7 @@ class LoadedModel:
     Attributes:
         name: what the user called it.
         path: what transformers loaded it from: a folder or a Hub id.
-        model: in eval mode, no parameter of which asks for a gradient.
+        model: in eval mode; of its parameters only those ask for a gradient that were put in to learn.
         tokenizer: its tokenizer.
     """
 

@@ -100,7 +100,7 @@ class SoftPromptPolicy:
         *,
         keep_contexts: bool = False,
     ) -> Scored:
-        """Log-probabilities of completions, with gradients to the soft prompt.
+        """Log-probabilities of completions, with gradients to what learns.
 
         Args:
             observations: U questions.
@@ -138,7 +138,7 @@ class SoftPromptPolicy:
         """Go on with what ``act`` would have answered, token for token, at a fraction of the cost.
 
         Args:
-            begun: the soft prompt may have learnt between one and the next, but the model may not.
+            begun: the soft prompt may have learnt between one and the next, the model may not.
             leave: how many answers may be left growing, to go on with others beside.
         """
         return self.language_model.grow(begun, self.max_new_tokens, self.encoder.stop_ids, leave)

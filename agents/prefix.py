@@ -1,6 +1,7 @@
 """What the rows of a batch begin with: soft prompt and first tokens, whose keys and values are computed once.
 
-Those of a preamble are computed once and for all, those of what learns once a batch, with gradients.
+Those of a preamble are computed once and for all, those of what learns once a batch, with gradients. Where the model
+itself learns, a preamble is no more than a part of the soft prompt that does not.
 
 Notation: U prompts, n rows, L columns, F virtual tokens of a preamble, P shared and Q own ones, D hidden size.
 """
@@ -57,7 +58,7 @@ class Prefixes:
 
     def __init__(self, backbone: Backbone, pass_overhead: int) -> None:
         self.backbone, self.pass_overhead = backbone, pass_overhead
-        self._preamble: KeptHead | None = None
+        self._preamble: tuple[Tensor, Head] | None = None  # and what it was made from
         self._last: KeptHead | None = None  # without gradients
         self._unused: KeptHead | None = None  # with gradients, for the one backward pass that they are good for
 
@@ -103,10 +104,10 @@ class Prefixes:
     def _preamble_head(self, preamble: Tensor) -> Head | None:
         if not len(preamble):
             return None
-        if self._preamble is None or not torch.equal(self._preamble.soft, preamble):
+        if self._preamble is None or not torch.equal(self._preamble[0], preamble):
             head = self._compute(None, preamble, [])
-            self._preamble = KeptHead(preamble.clone(), [], 0, head._replace(preamble=head.kept))
-        return self._preamble.head
+            self._preamble = preamble.clone(), head._replace(preamble=head.kept)
+        return self._preamble[1]
 
     def _compute(self, before: Head | None, virtual: Tensor, tokens: list[int]) -> Head:
         """The head of virtual tokens ``[P, D]`` and tokens, behind another one where there is one."""

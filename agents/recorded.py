@@ -144,7 +144,7 @@ class Recorder:
 
     @classmethod
     def of(cls, backbone: Backbone) -> "Recorder | None":
-        """A model's recorder, where its steps can be recorded and that is of use."""
+        """A model's recorder, where its steps can be recorded and that is of use; one that learns is not recorded."""
         decoder = backbone.fused
         if (
             decoder is None

@@ -61,15 +61,12 @@ class SupervisedRound:
         if self.scout is None:
             questions, tasks = self.before.questions, self.before.tasks
             rewards, told = self.before.answer(texts(self.policy.act(questions, tasks)))
-            played, _ = self._learn(questions, told)
+            played = self._learn(questions, told)
             self._note(played, rewards, self.after.answer(texts(self.policy.act(questions, tasks)))[0])
             return played.update
         questions = self.scout.questions
         _, told = self.scout.answer([""] * len(questions))
-        played, before = self._learn(questions, told)
-        assert before is not None
-        self.last = played, before
-        return played.update
+        return self._learn(questions, told).update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
         """Decode what has to be decoded, once enough has come together, or at once where the stream follows success."""
@@ -95,8 +92,8 @@ class SupervisedRound:
         self.waiting = [(played, begun[2 * k : 2 * k + 2]) for k, (played, _) in enumerate(self.waiting)]
         return begun[2 * len(self.waiting) :]
 
-    def _learn(self, questions: Sequence[str], told: Info) -> tuple[Played, Begun | None]:
-        """One step on these questions, and on earlier ones beside them; the answers before it, as far as foreseen."""
+    def _learn(self, questions: Sequence[str], told: Info) -> Played:
+        """One step on these questions, and on earlier ones beside them; foreseen are the answers before it, too."""
         n, tasks, targets, wrong = len(questions), told["task"].tolist(), self._targets(told), self._wrong(told)
         again = self.stream.replay.draw()
         # The questions' targets first, then what is gone over again, then wrong answers to the questions.
@@ -123,7 +120,10 @@ class SupervisedRound:
         factors = self.stream.emphasis.factors([*tasks, *(one.task for one in again)])
         weights *= factors[owners].to(weights)
         update = self.optimizer.step(weighted_completions(scored, weights, n + len(again)))
-        return Played(update, questions, tasks, targets), before
+        played = Played(update, questions, tasks, targets)
+        if before is not None:
+            self.last = played, before
+        return played
 
     def _wrong(self, told: Info) -> list[list[Completion]]:
         """The wrong answers that each question allows, where they are to be learnt from."""

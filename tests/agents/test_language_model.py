@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from reasoning_arena.agents import fused, recorded
 from reasoning_arena.agents.adapters import LowRankAdapters
 from reasoning_arena.agents.decoding import Said
@@ -99,19 +101,54 @@ def test_adapters_are_computed_and_learn_as_plainly(any_lm: LoadedModel) -> None
     assert (model.backbone.fused is not None) == lm.name.endswith(("llama", "qwen2"))
     whole, weights = steering().whole(), torch.arange(1.0, 5.0)
     for _ in range(2):
-        scored = model.score(steering(), PROMPTS, COMPLETIONS)
         rows = [plain_logprobs(lm, whole, p, c) for p, c in zip(PROMPTS, COMPLETIONS, strict=True)]
+        with torch.no_grad():  # what all begin with is kept from here, or from before the adapters' change
+            told = model.score(steering(), PROMPTS, COMPLETIONS, range(4)).logprobs
+        for got, row in zip(told, rows, strict=True):
+            torch.testing.assert_close(got[: len(row)], row, atol=1e-4, rtol=1e-4)
+        said = model.generate(steering(), PROMPTS, 6, STOPS, scored_next=True)
+        assert tokens(said) == [plain_greedy(lm, whole, prompt, 6) for prompt in PROMPTS]
+        scored = model.score(steering(), PROMPTS, COMPLETIONS, keep_contexts=model.shares_prefix)
         for got, row in zip(scored.logprobs, rows, strict=True):
             torch.testing.assert_close(got[: len(row)], row, atol=1e-4, rtol=1e-4)
         loss = torch.stack([row.sum() for row in rows]) @ weights
         expected = torch.autograd.grad(loss, learnt)
         for got, gradient in zip(torch.autograd.grad(scored.logprobs.sum(1) @ weights, learnt), expected, strict=True):
             torch.testing.assert_close(got, gradient, atol=1e-3, rtol=1e-3)
-        said = model.generate(steering(), PROMPTS, 6, STOPS, scored_next=True)  # whose head is of an older model then
-        assert tokens(said) == [plain_greedy(lm, whole, prompt, 6) for prompt in PROMPTS]
+        begun = model.begin(scored, 6, STOPS)
+        if model.shares_prefix:
+            (grown,) = model.grow([begun], 6, STOPS)
+            assert list(grown.said) == tokens(said)
+        model.generate(steering(), PROMPTS, 6, STOPS, scored_next=True)  # what it keeps is soon that of an older model
         with torch.no_grad():
             for one in steering.adapters:
                 one.mul_(-1.5)  # in place, as an optimiser does
+        if begun.growing:
+            with pytest.raises(AssertionError, match="no longer"):
+                model.grow([begun], 6, STOPS)
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`", "ignore:`lora_bias=True`")
+@pytest.mark.parametrize("change", ["merge", "disable", "dora", "bias", "two"])
+def test_adapters_of_other_kinds_are_left_to_peft(lm: LoadedModel, change: str) -> None:
+    own = copy.deepcopy(lm)
+    dora, bias = change == "dora", change == "bias"
+    config = LoraConfig(r=2, use_dora=dora, lora_bias=bias, init_lora_weights=False, task_type="CAUSAL_LM")
+    inject_adapter_in_model(config, own.model)
+    if change == "two":
+        inject_adapter_in_model(config, own.model, adapter_name="second")
+    for module in own.model.modules():
+        if isinstance(module, BaseTunerLayer):
+            if change == "merge":
+                module.merge()
+            if change == "disable":
+                module.enable_adapters(False)
+    model, soft = LanguageModel(own), soft_prompt(own, 3)
+    assert model.backbone.fused is None
+    scored = model.score(soft, PROMPTS, COMPLETIONS).logprobs
+    for got, prompt, completion in zip(scored, PROMPTS, COMPLETIONS, strict=True):
+        expected = plain_logprobs(own, soft, prompt, completion)
+        torch.testing.assert_close(got[: len(completion)], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_adapters_that_would_be_left_out_are_found_out(lm: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

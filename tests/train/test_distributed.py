@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from reasoning_arena.train import distributed
-from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
+from reasoning_arena.train.checkpoint import load_state
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import main, train
 
@@ -57,17 +57,21 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> str:
     return said
 
 
-def soft_prompt(run: Path, episode: int = 16) -> torch.Tensor:
-    return load_soft_prompt(run / "checkpoints" / f"episode-{episode:06d}").weight.detach()
+def learnt(run: Path, episode: int = 16) -> torch.Tensor:
+    steering = load_state(run / "checkpoints" / f"episode-{episode:06d}")["steering"]
+    return torch.cat([numbers.flatten() for numbers in steering.values()])
 
 
-@pytest.mark.parametrize("loss", ["supervised", "reward"])
-def test_two_processes_learn_what_one_does(lm_folder: Path, tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize(
+    ("loss", "learner"), [("supervised", "soft-prompt"), ("reward", "soft-prompt"), ("supervised", "hybrid")]
+)
+def test_two_processes_learn_what_one_does(lm_folder: Path, tmp_path: Path, loss: str, learner: str) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    train(Config(model=str(lm_folder), loss=loss, run_dir=one, quiet=True, **SETTINGS))  # type: ignore[arg-type]
-    said = ended(torchrun("--loss", loss, *flags(lm_folder, two)))
-    moved = (soft_prompt(one) - soft_prompt(one, 0)).norm()
-    assert (soft_prompt(one) - soft_prompt(two)).norm() < 1e-3 * moved
+    settings = SETTINGS | {"loss": loss, "learner": learner}
+    train(Config(model=str(lm_folder), run_dir=one, quiet=True, **settings))
+    said = ended(torchrun(*flags(lm_folder, two, loss=loss, learner=learner)))
+    moved = (learnt(one) - learnt(one, 0)).norm()
+    assert (learnt(one) - learnt(two)).norm() < 1e-3 * moved
     alone, together = (json.loads((run / "results.json").read_text()) for run in (one, two))
     assert alone["evaluations"] == together["evaluations"]
     assert len(alone["training"]) == len(together["training"]) == 4
@@ -81,7 +85,7 @@ def test_two_processes_learn_what_one_does(lm_folder: Path, tmp_path: Path, loss
     if loss == "supervised":  # both go on alike, however many processes there were
         assert main(["--resume", str(two), "--episodes", "24", "--quiet"]) == 0
         ended(torchrun("--resume", str(one), "--episodes", "24", "--quiet"))
-        assert (soft_prompt(one, 24) - soft_prompt(two, 24)).norm() < 1e-3 * moved
+        assert (learnt(one, 24) - learnt(two, 24)).norm() < 1e-3 * moved
 
 
 def test_samples_differ_and_a_resumed_run_equals_an_uninterrupted_one(lm_folder: Path, tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ def test_samples_differ_and_a_resumed_run_equals_an_uninterrupted_one(lm_folder:
     shutil.copytree(tmp_path / "whole", tmp_path / "part")
     shutil.rmtree(tmp_path / "part" / "checkpoints" / "episode-000016")  # it stopped after eight episodes
     ended(torchrun("--resume", str(tmp_path / "part"), "--quiet"))
-    assert torch.equal(soft_prompt(tmp_path / "whole"), soft_prompt(tmp_path / "part"))
+    assert torch.equal(learnt(tmp_path / "whole"), learnt(tmp_path / "part"))
     states = load_state(tmp_path / "whole" / "checkpoints" / "episode-000008")["learning"]
     drawn = [torch.Generator(), torch.Generator()]
     for generator, state in zip(drawn, states, strict=True):
@@ -157,7 +161,7 @@ def test_a_process_with_nothing_to_learn_goes_along(lm_folder: Path, tmp_path: P
     training = json.loads((run / "results.json").read_text())["training"]
     assert [one["episode"] for one in training] == [4, 8, 12, 16]
     assert all(one["loss"] is not None for one in training)
-    assert not torch.equal(soft_prompt(run, 0), soft_prompt(run))
+    assert not torch.equal(learnt(run, 0), learnt(run))
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(

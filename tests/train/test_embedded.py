@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from reasoning_arena.agents.models import load_model
+from reasoning_arena.agents.adapters import LowRankAdapters
+from reasoning_arena.agents.language_model import LanguageModel
+from reasoning_arena.agents.models import DtypeName, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs import ReasoningArenaVectorEnv
 from reasoning_arena.train.checkpoint import load_soft_prompt
@@ -36,3 +38,10 @@ def test_it_learns_and_peft_gives_the_same_greedy_answers(tmp_path: Path) -> Non
             input_ids=ids, attention_mask=mask, max_new_tokens=12, do_sample=False, eos_token_id=stops, pad_token_id=0
         )
         assert tuple(out[0, ids.shape[1] :].tolist()) == answer.tokens
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_its_adapters_are_computed_in_the_fast_way(dtype: DtypeName) -> None:
+    lm = load_model(dtype=dtype)
+    LowRankAdapters(lm, torch.zeros(1, lm.width), 8, prompt_learns=False, seed=0)
+    assert LanguageModel(lm).backbone.fused is not None

@@ -12,7 +12,7 @@ from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import SoftPrompt, initial_soft_prompt
 from reasoning_arena.agents.steering import Soft
-from reasoning_arena.train.checkpoint import load_soft_prompt
+from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import train
 from torch import Tensor
@@ -104,13 +104,17 @@ def test_few_recordings_are_kept_and_share_their_memory(gpu: LoadedModel, monkey
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("loss", ["supervised", "reward", "contrastive"])
-def test_a_run_learns(small: Callable[..., Config], lm_folder: Path, tmp_path: Path, loss: str, dtype: str) -> None:
-    config = small(lm_folder, loss=loss, device="cuda", dtype=dtype, run_dir=tmp_path / "run")
+@pytest.mark.parametrize("learner", ["soft-prompt", "hybrid"])
+def test_a_run_learns(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path, learner: str, loss: str, dtype: str
+) -> None:
+    config = small(lm_folder, learner=learner, loss=loss, device="cuda", dtype=dtype, run_dir=tmp_path / "run")
     train(config)
     checkpoints = sorted((tmp_path / "run" / "checkpoints").iterdir())
-    first, last = (load_soft_prompt(one).weight for one in (checkpoints[0], checkpoints[-1]))
-    assert torch.isfinite(last).all()
-    assert not torch.equal(first, last)
+    first, last = (load_state(one)["steering"] for one in (checkpoints[0], checkpoints[-1]))
+    for name in set(first) - {"preamble"}:
+        assert torch.isfinite(last[name]).all()
+        assert not torch.equal(first[name], last[name])
 
 
 def test_peft_gives_the_same_greedy_answers(
