@@ -14,7 +14,7 @@ from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.agents.soft_prompt import embedding_rms, initial_soft_prompt
 from reasoning_arena.agents.steering import PromptMixture, TaskPrompts
 from reasoning_arena.envs import ReasoningArenaVectorEnv
-from reasoning_arena.train.checkpoint import load_state
+from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.learners import LEARNERS, new_steering
@@ -122,7 +122,9 @@ def test_low_rank_adapters_are_peft_adapters(lm_folder: Path, tmp_path: Path) ->
     mine = ours.language_model.score(nothing, [prompt], [(7,)]).logprobs[0, 0].detach()
     assert mine.item() == pytest.approx(theirs[7].item(), abs=1e-4)
     assert (theirs[7] - base[7]).abs() > 1e-3
-    assert (checkpoint / "soft_prompt" / "adapter_config.json").exists()
+    assert load_soft_prompt(checkpoint / "soft_prompt").weight.shape == (4, lm.width)
+    with pytest.raises(TrainingError, match="name one of its folders: soft_prompt"):
+        load_soft_prompt(checkpoint)
 
 
 def test_a_prompt_starts_from_a_checkpoint(lm_folder: Path, tmp_path: Path) -> None:
