@@ -63,7 +63,6 @@ class LowRankAdapters(Steering):
         AgentError: PEFT is not installed, or finds no layers to adapt.
     """
 
-    changes_model = True
     UNIT = 0.02  # of the adapters' numbers: a learning rate of 0.1 is 0.002, a usual one for LoRA
 
     def __init__(

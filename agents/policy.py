@@ -48,8 +48,8 @@ class SoftPromptPolicy:
         self.lm = lm
         self.language_model = LanguageModel(lm)
         self.encoder = Encoder(lm, chat_template)
-        # What changes the model is already where the model is, which may be on several devices.
-        self.soft_prompt = soft_prompt if soft_prompt.changes_model else soft_prompt.to(lm.device)
+        # What learns of the model is already where the model is, which may be on several devices.
+        self.soft_prompt = soft_prompt if self.model_learns else soft_prompt.to(lm.device)
         self.max_new_tokens = max_new_tokens
 
     def act(
@@ -152,6 +152,11 @@ class SoftPromptPolicy:
     def foresees(self) -> bool:
         """Whether ``begin`` can be asked for: whether the model keeps a plain cache of keys and values."""
         return self.language_model.shares_prefix
+
+    @property
+    def model_learns(self) -> bool:
+        """Whether the model's own computation learns, too, so that nothing computed before a step holds after it."""
+        return bool(self.language_model.backbone.learnt)
 
     def _check_length(self, soft: Soft, prompts: Sequence[Ids], answer: int) -> None:
         """Refuse what is longer than the model's context, where it says how long that is."""

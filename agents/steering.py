@@ -88,11 +88,8 @@ class Steering(nn.Module, ABC):
 
     Attributes:
         preamble: in float32 whatever the model's dtype; F may be 0.
-        changes_model: whether the model's own computation learns too, so that nothing computed before a step holds
-            after it.
     """
 
-    changes_model = False
     preamble: Tensor
 
     def __init__(self, preamble: Tensor | None, width: int) -> None:

@@ -68,12 +68,11 @@ def load_soft_prompt(folder: Path, lm: LoadedModel | None = None) -> SoftPrompt:
     Raises:
         TrainingError: there is none, it is damaged, or it is as wide as another model.
     """
-    if not (folder / ADAPTER).exists():
-        within = sorted(path.parent.name for path in folder.glob(f"*/{ADAPTER}") if path.parent.name != "lora")
-        if within:  # of another learner than the soft prompt
-            raise TrainingError(
-                f"checkpoint {folder} holds several adapters; name one of its folders: {', '.join(within)}"
-            )
+    within = sorted(path.parent.name for path in folder.glob(f"*/{ADAPTER}"))
+    if within:  # of another learner than the soft prompt
+        raise TrainingError(
+            f"checkpoint {folder} has its adapters in folders of their own; name the soft prompt's: {', '.join(within)}"
+        )
     try:
         with safe_open(folder / ADAPTER, "pt") as file:
             weight = file.get_tensor(PROMPT) if PROMPT in file.keys() else None  # noqa: SIM118

@@ -111,7 +111,7 @@ class SupervisedRound:
         self.stream.replay.remember(lessons, logprobs[: len(lessons)])
         self._score_again()  # with the soft prompt that this round begins with, whose keys and values are still there
         before = None if self.scout is None else self.policy.begin(scored.first(n))
-        if before is not None and self.policy.soft_prompt.changes_model:
+        if before is not None and self.policy.model_learns:
             (before,) = self._decode(before)
         weights = per_token(scored)
         weights[n + len(again) :] = 0  # cross-entropy has nothing to say about wrong answers

@@ -123,8 +123,10 @@ def test_low_rank_adapters_are_peft_adapters(lm_folder: Path, tmp_path: Path) ->
     assert mine.item() == pytest.approx(theirs[7].item(), abs=1e-4)
     assert (theirs[7] - base[7]).abs() > 1e-3
     assert load_soft_prompt(checkpoint / "soft_prompt").weight.shape == (4, lm.width)
-    with pytest.raises(TrainingError, match="name one of its folders: soft_prompt"):
+    with pytest.raises(TrainingError, match="name the soft prompt's: lora, soft_prompt"):
         load_soft_prompt(checkpoint)
+    with pytest.raises(TrainingError, match="no soft prompt"):
+        load_soft_prompt(checkpoint / "lora")
 
 
 def test_a_prompt_starts_from_a_checkpoint(lm_folder: Path, tmp_path: Path) -> None:

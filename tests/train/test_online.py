@@ -115,7 +115,7 @@ def test_foreseeing_answers_changes_nothing(
         assert one.update.loss == pytest.approx(other.update.loss, rel=1e-4)
         assert one[1:] == other[1:]
     for name, value in outcomes[0][2].items():
-        assert torch.allclose(value, outcomes[1][2][name], atol=1e-5 if learner == "soft-prompt" else 1e-4), name
+        assert torch.allclose(value, outcomes[1][2][name], atol=1e-5), name
 
 
 def _noting(said: list[list[str]], step: Any) -> Any:
