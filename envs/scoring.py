@@ -114,10 +114,11 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
     if answer_type not in ANSWER_TYPES:
         raise ArenaError(f"unknown answer type {answer_type!r}; allowed are {', '.join(ANSWER_TYPES)}")
     # The usual cases, and the fast ones.
-    if text in candidates:
-        return text
-    if answer_type == "integer" and text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
-        return str(int(text))
+    usual = text.removeprefix("The answer is ").removeprefix("Answer: ").removesuffix(".")
+    if usual in candidates:
+        return usual
+    if answer_type == "integer" and usual.isdigit() and usual.isascii() and len(usual) <= MAX_DIGITS:
+        return str(int(usual))
     text = _said(text)
     if answer_type == "text":  # of which nothing is known: the whole of it, but for how it is introduced and spaced
         tagged = _TAGGED.fullmatch(text)
@@ -132,10 +133,13 @@ def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items
     if answer_type == "expression":
         return _expression(text)
     if answer_type in ("integer", "rational"):
-        text = _CALCULATION.sub(r"\1 =", text if _DIGIT.search(text) else in_digits(text))
+        text = text if _DIGIT.search(text) else in_digits(text)
+        if not _DIGIT.search(text):
+            return None
+        text = _CALCULATION.sub(r"\1 =", text)
         text = _APART.sub("= -", text) if "- " in text else text
         text = improper(text) if answer_type == "rational" and "/" in text else text
-    elif answer_type in ("choice", "name"):
+    elif answer_type in ("choice", "name") and " is" in text:
         text = _RELATION.sub(r"\1 =", text)
     found = _found(text, answer_type, candidates, items)
     if not found:

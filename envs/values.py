@@ -177,9 +177,9 @@ def named(text: str, candidates: tuple[str, ...]) -> list[Found]:
     by_first_word: dict[str, list[tuple[list[str], str]]] = {}
     for candidate in candidates:
         parts = [candidate.lower()] if candidate.isalnum() else _WORDS.findall(plain(candidate))
-        if parts:
+        if parts and parts[0] in text:
             by_first_word.setdefault(parts[0], []).append((parts, candidate))
-    if not any(word in text for word in by_first_word):
+    if not by_first_word:
         return []
     for options in by_first_word.values():
         options.sort(key=lambda option: -len(option[0]))

@@ -269,6 +269,21 @@ def test_any_text_is_read_without_error(text: str, kind: str) -> None:
     assert value is None or value == extract(value, kind, candidates, items)
 
 
+@given(
+    st.sampled_from(("", "The answer is ", "Answer: ", "The answer is Answer: ")),
+    st.sampled_from(("Alice", "bob", "yes", "no", "none", "7/2", "9.0")) | st.from_regex(r"\A-?[0-9]{1,40}\Z"),
+    st.sampled_from(("", ".", "..")),
+    st.sampled_from(
+        (("integer", ()), ("rational", ()), ("name", NAMES), ("choice", NAMES), ("yes_no", ("no", "yes")), ("text", ()))
+    ),
+)
+def test_the_short_way_reads_what_the_long_one_does(
+    head: str, said: str, tail: str, kind: tuple[str, tuple[str, ...]]
+) -> None:
+    text = head + said + tail
+    assert extract(text, *kind) == extract(f" {text}", *kind)  # a blank in front takes the long way
+
+
 @given(st.integers(-(10**12), 10**12))
 def test_every_integer_is_read_back(number: int) -> None:
     assert extract(str(number), "integer") == str(number)
