@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from reasoning_arena.agents.kv_cache import Pair
+from reasoning_arena.agents.product import applied
 from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
@@ -22,7 +23,7 @@ def normed(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """``x``, ``[…, D]``, over the root of its mean square, times ``weight``, ``[D]``."""
     if x.device.type != "cpu" or not torch.is_grad_enabled():  # elsewhere it is one kernel, and so is its gradient
         return rms_norm(x, weight.shape, weight, epsilon)
-    result: Tensor = _Normed.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
+    result: Tensor = applied(_Normed, x, weight, epsilon)
     return result
 
 
@@ -38,7 +39,7 @@ def rotated(qkv: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, 
     Returns:
         queries, scaled for attention, ``[n, H, G * L, d]``, keys and values, ``[n, H, L, d]``.
     """
-    q, k, v = _Rotated.apply(qkv, cos, sin, heads)  # type: ignore[no-untyped-call]
+    q, k, v = applied(_Rotated, qkv, cos, sin, heads)
     return q, k, v
 
 
@@ -55,7 +56,7 @@ def attended(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) ->
         ``[n, H, M, d]``.
     """
     shared = head or tuple(one[:1, :, :0] for one in own)
-    result: Tensor = _Attended.apply(q, *shared, *own, blocked)  # type: ignore[no-untyped-call]
+    result: Tensor = applied(_Attended, q, *shared, *own, blocked)
     return result
 
 
@@ -97,7 +98,7 @@ def _attended_in_parts(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor 
 
 def gated(gate_up: Tensor) -> Tensor:
     """``silu(gate) * up`` of the two side by side, ``[…, 2 * F]``: ``[…, F]``."""
-    result: Tensor = _Gated.apply(gate_up)  # type: ignore[no-untyped-call]
+    result: Tensor = applied(_Gated, gate_up)
     return result
 
 
