@@ -103,7 +103,10 @@ def load_state(folder: Path) -> dict[str, Any]:
         state = torch.load(folder / STATE, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrainingError(f"checkpoint {folder} cannot be read: {STATE} is damaged ({reason})") from error
+        what = f"is damaged ({reason})" if (folder / STATE).exists() else "is missing"
+        *earlier, last = _checkpoints(folder.parent) or [folder]
+        hint = f"; without this folder, {earlier[-1].name} is the last one" if earlier and last == folder else ""
+        raise TrainingError(f"checkpoint {folder} cannot be read: {STATE} {what}{hint}") from error
     if not isinstance(state, dict):
         raise TrainingError(f"checkpoint {folder} cannot be read: {STATE} is no dictionary")
     return state
@@ -129,7 +132,12 @@ def latest_checkpoint(run_folder: Path) -> Path:
     Raises:
         TrainingError: there is none.
     """
-    found = sorted((run_folder / "checkpoints").glob("episode-*"), key=lambda path: (len(path.name), path.name))
+    found = _checkpoints(run_folder / "checkpoints")
     if not found:
         raise TrainingError(f"there is no checkpoint in {run_folder}; give a run folder that holds one")
     return found[-1]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Those in a folder, the last one last."""
+    return sorted(folder.glob("episode-*"), key=lambda path: (len(path.name), path.name))

@@ -207,7 +207,13 @@ def test_a_damaged_checkpoint_is_named(
     else:
         arguments = ["--init-from", str(checkpoint), "--model", str(lm_folder), "--run-dir", str(tmp_path / "new")]
     assert main(arguments) == 2
-    assert "episode-000016" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "episode-000016" in error
+    if damage == "training_state.pt":
+        before = sorted(checkpoint.parent.iterdir())[-2].name
+        assert f"without this folder, {before} is the last one" in error
+        shutil.rmtree(checkpoint)
+        assert main(arguments) == 0
 
 
 def test_no_checkpoint_is_ahead_of_the_records(
