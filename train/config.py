@@ -64,6 +64,7 @@ DEFAULTS: dict[LossName, dict[str, Any]] = {
         "init_text": few_shot(plain, 1),
     },
 }
+ADAPTED_LR: dict[LossName, float] = {"reward": 0.12}  # in place of the above, where the model itself learns
 
 
 # What some flags are for; elsewhere nothing looks at them.
@@ -127,8 +128,8 @@ class Config:
     """Rank of the low-rank adapters."""
     lr: float | None = None
     """Learning rate of Adam, in units of the root mean square of the model's embeddings, or of 0.02 for low-rank
-    adapters (0.2, from reward 0.06, contrastive 0.1; less by the square root where a step has fewer questions than the
-    default batch)."""
+    adapters (0.2, from reward 0.06, or 0.12 where there are adapters, contrastive 0.1; less by the square root where a
+    step has fewer questions than the default batch)."""
     target: TargetName = "solution"
     """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE
@@ -274,7 +275,10 @@ class Config:
             replay = missing["replay"] = beside * batch
         if self.most_samples is None:
             missing["most_samples"] = min(8 * self.samples_per_question, MOST_AT_ONCE)
-        if "lr" in missing:  # fewer questions, a noisier gradient
+        if "lr" in missing:
+            if self.learner in ADAPTED:
+                missing["lr"] = ADAPTED_LR.get(self.loss, missing["lr"])
+            # Fewer questions, a noisier gradient.
             missing["lr"] *= min(1.0, math.sqrt((batch + replay) / usual))
         # A run may be gone on with from elsewhere.
         start = self.init_from and self.init_from.absolute()

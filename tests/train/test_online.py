@@ -300,3 +300,5 @@ def test_a_smaller_batch_learns_more_slowly_by_default() -> None:
     assert Config(batch_size=1).resolved().lr == 0.2  # it goes over seven others
     assert Config(batch_size=16).resolved().lr == 0.2
     assert Config(batch_size=1, lr=0.3).resolved().lr == 0.3
+    assert Config(loss="reward").resolved().lr == 0.06
+    assert Config(loss="reward", learner="hybrid").resolved().lr == 0.12
