@@ -105,7 +105,7 @@ def load_state(folder: Path) -> dict[str, Any]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         what = f"is damaged ({reason})" if (folder / STATE).exists() else "is missing"
         *earlier, last = _checkpoints(folder.parent) or [folder]
-        hint = f"; without this folder, {earlier[-1].name} is the last one" if earlier and last == folder else ""
+        hint = f"; move this folder away to go on from {earlier[-1].name}" if earlier and last == folder else ""
         raise TrainingError(f"checkpoint {folder} cannot be read: {STATE} {what}{hint}") from error
     if not isinstance(state, dict):
         raise TrainingError(f"checkpoint {folder} cannot be read: {STATE} is no dictionary")

@@ -129,7 +129,7 @@ class Config:
     lr: float | None = None
     """Learning rate of Adam, in units of the root mean square of the model's embeddings, or of 0.02 for low-rank
     adapters (0.2, from reward 0.06, or 0.12 where there are adapters, contrastive 0.1; less by the square root where a
-    step has fewer questions than the default batch)."""
+    step has fewer questions, earlier ones among them, than the default batch)."""
     target: TargetName = "solution"
     """What supervised learning imitates: the worked solution, which ends in the gold answer, or that answer alone."""
     tasks: tuple[str, ...] = ORIGINAL_FIVE

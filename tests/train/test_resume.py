@@ -211,7 +211,7 @@ def test_a_damaged_checkpoint_is_named(
     assert "episode-000016" in error
     if damage == "training_state.pt":
         before = sorted(checkpoint.parent.iterdir())[-2].name
-        assert f"without this folder, {before} is the last one" in error
+        assert f"move this folder away to go on from {before}" in error
         shutil.rmtree(checkpoint)
         assert main(arguments) == 0
 
