@@ -21,7 +21,7 @@ from typing import NamedTuple
 from reasoning_arena.envs.command import command, parser_of
 from reasoning_arena.envs.errors import ArenaError
 from reasoning_arena.envs.files import replacing
-from reasoning_arena.envs.policies import PLACES, POLICIES, learnt, seen
+from reasoning_arena.envs.policies import POLICIES, learnt, seen
 from reasoning_arena.envs.problem import Problem
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.scoring import score
@@ -47,7 +47,6 @@ class Level(NamedTuple):
         distinct: how many different contents they had.
         failures: those whose solver's answers are not the gold one alone, with those answers.
         answer_types: which there were.
-        told_by_place: whether how often and where an option is named may give it away.
         tried: how many the policies answered.
         chance: the mean of one over the number of candidates, or None where answers are no closed set.
         earned: the share of problems that each policy got right.
@@ -62,7 +61,6 @@ class Level(NamedTuple):
     distinct: int
     failures: list[tuple[Problem, list[str]]]
     answer_types: tuple[str, ...]
-    told_by_place: bool
     tried: int
     chance: float | None
     earned: dict[str, float]
@@ -82,9 +80,8 @@ class Level(NamedTuple):
 
     @property
     def tricks(self) -> list[str]:
-        """Policies that earn more than chance, but for those that go by place where a difficulty is told by it."""
-        allowed = PLACES if self.told_by_place else ()
-        return [name for name, share in self.earned.items() if share > self.bar and name not in allowed]
+        """Policies that earn more than chance."""
+        return [name for name, share in self.earned.items() if share > self.bar]
 
     @property
     def passed(self) -> bool:
@@ -172,7 +169,6 @@ def audit(task: Task, difficulty: int, n: int = 1000, seeds: int = 50) -> Level:
         len({problem.problem_id for problem in problems}),
         certify([*problems, *unusual], task) if task.certified else [],
         tuple(sorted({problem.posed.answer_type for problem in problems})),
-        difficulty in task.told_by_place,
         min(n, TRIED),
         sum(shares) / len(shares) if len(shares) == n else None,
         earnings(problems[:TRIED], usual),

@@ -98,13 +98,13 @@ POLICIES: dict[str, Policy] = {
     "longest word backwards": lambda one: max(one.words, key=len)[::-1] if one.words else "",
 }
 
-# What may give an option away, whatever it means: how often it is named, and where.
-PLACES: dict[str, Callable[[Seen, str], object]] = {
+# What may give an option away, whatever it means: which it is, how often it is named, and where.
+CUES: dict[str, Callable[[Seen, str], object]] = {
+    "learnt: which option": lambda one, option: option,
     "learnt: how often it is named": lambda one, option: one.question.count(option),
     "learnt: where it is named first": lambda one, option: _place(one, option, str.find),
     "learnt: where it is named last": lambda one, option: _place(one, option, str.rfind),
 }
-CUES = {"learnt: which option": lambda one, option: option, **PLACES}
 PRIOR = 10  # options met anywhere that count as much as all where the same is asked
 
 

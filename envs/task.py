@@ -25,14 +25,11 @@ class Task(ABC):
         phrasings: how many ways there are to put a question; the last one is held out of training, where there are
             several.
         certified: whether ``solve`` proves the gold answers.
-        told_by_place: difficulties so plain that what is asked for and how often or where an option is named give the
-            answer away: their audit takes no offence at that.
     """
 
     name: str
     phrasings: ClassVar[int]
     certified: ClassVar[bool] = True
-    told_by_place: ClassVar[frozenset[int]] = frozenset()
 
     @abstractmethod
     def facts(self, rng: Rng, difficulty: int) -> Any:

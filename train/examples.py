@@ -44,21 +44,21 @@ EXAMPLES: dict[str, tuple[Posed, ...]] = {
     # The first, the second and the last of three: one alone leaves open what the question's words have to do with it.
     "comparison": (
         Posed(
-            "Ben is shorter than Kim. Kim is shorter than Lea. Who is the tallest?",
+            "Kim is shorter than Lea. Ben is shorter than Kim. Ben is shorter than Lea. Who is the tallest?",
             "Lea",
             "name",
             ("Ben", "Kim", "Lea"),
             "shortest: Ben, second: Kim, tallest: Lea, so tallest: Lea",
         ),
         Posed(
-            "Max is older than Sue. Sue is older than Tom. Name the second oldest person.",
+            "Max is older than Sue. Max is older than Tom. Sue is older than Tom. Name the second oldest person.",
             "Sue",
             "name",
             ("Max", "Sue", "Tom"),
             "oldest: Max, second: Sue, youngest: Tom, so second: Sue",
         ),
         Posed(
-            "Lea is faster than Max. Max is faster than Kim. Which of them is the fastest?",
+            "Lea is faster than Kim. Max is faster than Kim. Lea is faster than Max. Which of them is the fastest?",
             "Lea",
             "name",
             ("Kim", "Lea", "Max"),

@@ -1,12 +1,11 @@
 """Transitive comparison: who comes where in an order that is told pair by pair.
 
-    Alice is older than Bob. Bob is older than Carol. Who is the oldest?      → Alice
+    Bob is older than Carol. Alice is older than Bob. Alice is older than Carol. Who is the oldest?      → Alice
 
-Difficulty 1 has three people and clues in their order, all one way: where somebody is named, and whether the question
-asks for what the clues say, tells the answer. From 2 on clues come in any order and either way, about 3, 4, 5 and 7
-people, and one more clue holds the first against the last: everybody is named twice, so that who is named once does not
-give the ends away. The rank that is asked for is drawn last and uniformly, so an answer that does not depend on it is
-right once in n, whatever it looks at.
+Clues are about 3, 3, 4, 5 and 7 people and come in any order, all of them the same way round at difficulty 1 ("older",
+or "younger") and each its own from 2 on. One more than neighbours need holds the first against the last: everybody is
+named twice, so that who is named once does not give the ends away. The rank that is asked for is drawn last and
+uniformly, so an answer that does not depend on it is right once in n, whatever it looks at.
 """
 
 import re
@@ -46,19 +45,15 @@ class Comparison(Task):
 
     name = "comparison"
     phrasings = 4
-    told_by_place = frozenset({1})
 
     def facts(self, rng: Rng, difficulty: int) -> Facts:
-        """Draw an order of people, clues between neighbours and from 2 on between the ends, and a rank."""
+        """Draw an order of people, clues between neighbours and between the ends, and a rank."""
         n = PEOPLE_AT[difficulty]
         people = tuple(rng.pick_distinct(PEOPLE, n))
-        if difficulty == 1:
-            turned = rng.random() < 0.5
-            clues = [(i, i + 1, turned) for i in (reversed(range(n - 1)) if turned else range(n - 1))]
-        else:
-            pairs = [*pairwise(range(n)), (0, n - 1)]
-            clues = [(i, j, rng.random() < 0.5) for i, j in rng.mixed(pairs)]
-        return Facts(rng.below(len(QUALITIES)), people, tuple(clues), rng.below(n))
+        pairs = rng.mixed([*pairwise(range(n)), (0, n - 1)])
+        turns = [rng.random() < 0.5] * n if difficulty == 1 else [rng.random() < 0.5 for _ in pairs]
+        clues = tuple((i, j, turned) for (i, j), turned in zip(pairs, turns, strict=True))
+        return Facts(rng.below(len(QUALITIES)), people, clues, rng.below(n))
 
     def content(self, facts: Facts) -> object:
         """The order of the people."""

@@ -48,8 +48,6 @@ class Hinting(Math):
 class NamedOnce(Comparison):
     """Without the clue about the ends, which are then named once, and the others twice."""
 
-    told_by_place = frozenset()
-
     def facts(self, rng: Rng, difficulty: int) -> Any:
         facts = super().facts(rng, difficulty)
         return facts._replace(clues=tuple(clue for clue in facts.clues if clue[1] - clue[0] == 1))
@@ -103,14 +101,6 @@ def test_options_that_are_given_away_by_how_often_they_are_named_are_found(diffi
 
 def test_a_cue_is_learnt_even_where_no_question_has_the_words_of_another() -> None:
     assert NAMED in audit(Padded(), 1, 600, seeds=5).tricks
-
-
-def test_cues_are_allowed_where_a_task_says_so_and_nothing_else() -> None:
-    level = audit(get_task("comparison"), 1, 600, seeds=5)
-    assert level.earned[NAMED] > level.bar
-    assert level.tricks == []
-    for other in ("yes", "learnt: which option"):
-        assert level._replace(earned={**level.earned, other: 1.0}).tricks == [other]
 
 
 def test_what_is_asked_is_told_without_what_it_is_about() -> None:
