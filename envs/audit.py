@@ -90,13 +90,15 @@ class Level(NamedTuple):
 
 
 def certify(problems: Iterable[Problem], task: Task) -> list[tuple[Problem, list[str]]]:
-    """The problems whose text does not prove exactly their gold answer, and what it does allow."""
+    """The problems that do not pay their gold answer, or whose text does not prove just that; what the text allows."""
     failures = []
     for problem in problems:
         try:
             answers = sorted(task.solve(problem.posed.question))
         except ValueError as error:
             answers = [f"unreadable: {error}"]
+        if not score(problem.posed.answer, problem.posed).correct:
+            answers.append("(the gold answer is not read as such)")
         if answers != [problem.posed.answer]:
             failures.append((problem, answers))
     return failures
@@ -107,8 +109,8 @@ def earnings(problems: Sequence[Problem], history: Sequence[Problem]) -> dict[st
 
     Args:
         problems: what is asked.
-        history: other problems of the kind, whose most frequent answer is a policy too, the answer to that one of them
-            which has most words in common with what is asked, and the options that cues gave away in them.
+        history: other problems of the kind, whose most frequent answer is a policy too, the answer to that one of the
+            first ``REMEMBERED`` which has most words in common with what is asked, and the options that cues gave away.
     """
     policies = {**POLICIES, **learnt((seen(problem.posed), problem.posed.answer) for problem in history)}
     earned = dict.fromkeys((*policies, SIMILAR), 0)

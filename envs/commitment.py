@@ -22,19 +22,24 @@ TAKEN_BACK = re.compile(
 )
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|smaller|larger|bigger) than|or (?:more|less|fewer)|"
-    r"about|around|approximately|roughly|nearly|almost|no|up to|tens|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|"
+    r"about|around|approximately|roughly|nearly|almost|no|up to|upwards of|(?:minimum|maximum) of|"
+    r"tens|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|"
     r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|"
     r"(?:four|fif|six|seven|eigh|nin|eleven|twelf)ths|\w+(?:teen|ie|red|and)ths|"
     r"per ?cent|squared|cubed|close to|sqrt|roots? of|"
     r"(?:square|cube) of|factorial|exceed\w*|beyond|hexadecimal|octal|binary|(?<=-)ish)\b|"
     r"(?<![-=])>|[<≤≥~≈±√]",
 )
-_BOUNDED = re.compile(r"\b(?:between|over|under|above|below|near)\b")  # in front of a number
-_REASON = re.compile(r"\b(?:because|since)\b")
+_BOUNDED = re.compile(  # in front of a number
+    rf"\b(?:over|under|above|below|near)\b|\bbetween\s+[$€£]?\s?(?:[-+]?\d|(?:{NUMBER_WORDS})\b)"
+)
+_EXPLANATION = r"\b(?:explanation|reasoning|justification)\**:"
+_REASON = re.compile(rf"\b(?:because|since)\b|{_EXPLANATION}")
 _ALTERNATIVE = re.compile(r"\b(?:or|maybe|perhaps|possibly|otherwise)\b")
 # Behind an answer: what repeats the question, or gives a reason.
 _EXPLAINED = re.compile(
-    rf"\b(?:that|who|which) are\b|\bare neither\b|\b(?:is|are) in\b(?! (?:fact|truth))|{_REASON.pattern}"
+    r"\b(?:that|who|which) are\b|\bthings are (?:not|either)\b|\bare neither\b|"
+    rf"\b(?:is|are) in\b(?! (?:fact|truth|no|error|reality)\b)|{_REASON.pattern}"
 )
 # In front of what states or concludes an answer: "it is false that 5 + 4 = 9", "it never becomes".
 _DENIED = re.compile(
@@ -117,7 +122,7 @@ def revoked(
 
 def _no_number(text: str, found: list[Found], counted: list[Found], begin: int, end: int) -> bool:
     """Whether a number is a bound, a guess, one of several or part of a calculation."""
-    hedged = _HEDGED.search(text, begin, end) or _BOUNDED.search(text, begin, counted[-1].start)
+    hedged = _HEDGED.search(text, begin, end) or _BOUNDED.search(text, begin, counted[-1].end)
     if hedged or _calculated(text, counted) or said_in_words(text, begin, end) - {counted[0].value}:
         return True
     # "9 or = 8": an "or" between two conclusions, too, if one sentence holds them.
@@ -144,16 +149,18 @@ def together(final: list[Found], answer_type: str) -> str | None:
 
 
 def reason_in(text: str, begin: int, end: int) -> tuple[int, int]:
-    """From where to where a reason stands that begins there: to the end of its sentence; nowhere if there is none.
+    """From where to where a reason stands that begins there; nowhere if there is none.
 
-    A second reason may be one for another answer, and so may one with an alternative: these are no reasons.
+    It ends with its sentence, or with the text where it is headed ``Explanation:``. A second reason may be one for
+    another answer, and so may one with an alternative: these are no reasons.
     """
     reason = _REASON.search(text, begin, end)
     if reason is None:
         return end, end
-    stop = SENTENCE_ENDS.search(text, reason.end())
+    headed = reason[0].endswith(":")
+    stop = None if headed else SENTENCE_ENDS.search(text, reason.end())
     until = stop.start() if stop else len(text)
-    if _REASON.search(text, reason.end(), until) or _ALTERNATIVE.search(text, reason.end(), until):
+    if (not headed and _REASON.search(text, reason.end(), until)) or _ALTERNATIVE.search(text, reason.end(), until):
         return end, end
     return reason.start(), until
 

@@ -96,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ArenaError(f"--problems {given.problems} is not allowed; give at least 1")
     if given.out.exists():
         raise ArenaError(f"--out {given.out} exists already")
+    if not given.out.parent.is_dir():
+        raise ArenaError(f"--out {given.out}: there is no folder {given.out.parent}")
     if len(given.difficulty) > 2:
         raise ArenaError(f"--difficulty takes one or two of {', '.join(map(str, DIFFICULTIES))}")
     difficulty = given.difficulty[0] if len(given.difficulty) == 1 else tuple(given.difficulty)

@@ -8,9 +8,9 @@ is linear in its length.
 How an answer is found: every value of the expected type is located. If a conclusion mark (``answer``, ``so``, ``=``
     …) stands before the last value, only what follows the last such mark counts; otherwise all of the text does. What
     counts must hold exactly one distinct value, and nothing that takes it back; what its sentence gives as a reason,
-    from ``because`` on, does not count. Two statements of the form ``Answer: …`` must agree. Of a list the values
-    that count are its items, in their order; of a set its items in any order; of a summary every fact that the text
-    names, which must have no more words than it may.
+    from ``because`` on, does not count, nor does what is headed ``Explanation:``. Two statements of the form
+    ``Answer: …`` must agree. Of a list the values that count are its items, in their order; of a set its items in any
+    order; of a summary every fact that the text names, which must have no more words than it may.
 """
 
 import re
@@ -62,9 +62,12 @@ class Verdict(NamedTuple):
 
 
 _CONCLUDED = STATED + r"|\b(?:so|thus|hence|therefore|in total|altogether|finally)\b|(?<![!<>~])="
+_NUMBER_MARKS = re.compile(
+    rf"{_CONCLUDED}|\b(?:the )?(?:next|missing|final|resulting) (?:number|term|value|result|total) (?:is|will be)\b"
+)
 _MARKS = re.compile(_CONCLUDED)
-_LIST_MARKS = re.compile(_CONCLUDED + r"|\b(?:becomes|gives|yields)\b")
-_WORD_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|becomes|gives|yields|gets?|got)\b|:|->|→")
+_LIST_MARKS = re.compile(_CONCLUDED + r"|\b(?:becomes|gives|yields|(?:list|result) is(?: now)?|numbers are(?: now)?)\b")
+_WORD_MARKS = re.compile(_CONCLUDED + r"|\b(?:is(?: the word)?|becomes|gives|yields|gets?|got)\b|:|->|→")
 _EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|be|expression|computes|return|python)\b|:")
 _INTRODUCTION = re.compile(r"^\s*(?:the )?(?:final )?answer(?:\s+is\b\s*:?|\s*:)\s*", re.I)
 _YES_NO = re.compile(
@@ -96,7 +99,7 @@ _THE_ANSWER = re.compile(r"\bis (?:the|my) (?:final )?answer\b\W*\Z")
 _DIGIT = re.compile(r"\d")
 _ASCII_WORDS = re.compile(r"[a-z0-9]+", re.ASCII)
 
-_MARKS_OF = {"word": _WORD_MARKS, "list": _LIST_MARKS}
+_MARKS_OF = {"integer": _NUMBER_MARKS, "rational": _NUMBER_MARKS, "word": _WORD_MARKS, "list": _LIST_MARKS}
 
 
 def extract(text: str, answer_type: str, candidates: tuple[str, ...] = (), items: tuple[str, ...] = ()) -> str | None:
@@ -169,7 +172,7 @@ def score(text: str, posed: Posed) -> Verdict:
         facts = posed.answer.count(", ") + 1
         return Verdict(answer, answer == posed.answer and len(_WORDS.findall(_said(text))) <= WORDS_PER_FACT * facts)
     if posed.answer_type == "text":
-        return Verdict(answer, answer == " ".join(posed.answer.split()))
+        return Verdict(answer, answer.removesuffix(".") == " ".join(posed.answer.split()).removesuffix("."))
     return Verdict(answer, answer == posed.answer)
 
 

@@ -155,7 +155,7 @@ def _cumulative(weights: Sequence[float], n: int) -> tuple[float, ...]:
     values = list(weights) if isinstance(weights, Iterable) else []
     numbers = all(is_number(value) and value >= 0 for value in values)
     if len(values) != n or not numbers or not 0 < sum(values) < math.inf:
-        raise ArenaError(f"weights {weights!r} are not allowed; give {n} numbers of at least 0, one for each task")
+        raise ArenaError(f"weights {weights!r} are not allowed; give {n} numbers of at least 0, not all 0")
     total = sum(values)
     return tuple(part / total for part in accumulate(values))[:-1]
 

@@ -49,6 +49,7 @@ _SIGNED_INTEGER = re.compile(rf"[-+]?\d{{1,{MAX_DIGITS}}}", re.ASCII)
 _AMOUNTS = re.compile(rf"(?:(?<!\w)-)?\d+(?:[.,]\d+)*|\b(?:{NUMBER_WORDS.replace('|one|', '|')})\b")
 _WORDS = re.compile(r"\d+(?:[.,]\d+)+|\w+")
 _ORDINALS = {"st", "nd", "rd", "th"}
+_UNIT_SIGNS = {"kg", "g", "l", "ml", "km", "cm", "min", "h"}  # 12kg; an m may be a million
 _PART_BEFORE, _PART_AFTER = re.compile(r"(?:\w-|\bgreat\s)$"), re.compile(r"-\w")
 
 
@@ -145,7 +146,7 @@ def _number(
     read: Callable[[str, str], str | None], sign: str | None, digits: str | None, rest: str | None, after: str | None
 ) -> str | None:
     """The value of one match of ``_NUMBERS``."""
-    if digits is None or (after and (rest or after not in _ORDINALS)):
+    if digits is None or (after and after not in _UNIT_SIGNS and (rest or after not in _ORDINALS)):
         return None
     digits, rest = digits.replace(",", ""), rest or ""
     value = read(digits, rest) if len(digits) + len(rest) <= MAX_DIGITS else None

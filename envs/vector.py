@@ -72,7 +72,7 @@ class ReasoningArenaVectorEnv(gym.vector.VectorEnv[tuple[str, ...], tuple[str, .
         levels = self.source.reset_levels(options, "reset_mask")
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         if len(seeds) != self.num_envs or mask.shape != (self.num_envs,) or mask.dtype != bool:
-            raise ArenaError(f"seed and reset_mask must hold one value for each of the {self.num_envs} lanes")
+            raise ArenaError(f"for {self.num_envs} lanes, seed must hold as many integers and reset_mask as many bools")
         if not self._episodes and not mask.all():
             raise ArenaError("the first reset must be of all lanes")
         asked: list[Episode | None] = list(self._episodes) or [None] * self.num_envs

@@ -18,7 +18,7 @@ class ByteCodes(gym.Wrapper[Any, Any, Any, Any]):
         ``Box(0, 255, (observation_bytes,), uint8)``: the question, cut where it is longer.
 
     Action:
-        ``MultiDiscrete`` of ``action_bytes`` printable ASCII characters, 0 for the end.
+        ``MultiDiscrete`` of ``action_bytes`` printable ASCII characters, each its code less 31; 0 is nothing.
 
     Args:
         env: an environment of text.

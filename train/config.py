@@ -98,7 +98,8 @@ class Config:
     episodes: int | None = None
     """Questions to learn from, rounded up to whole batches (720 by default; 1600 from reward, 960 contrastive)."""
     minutes: float | None = None
-    """End after so many minutes of training, and let the learning rate follow the time instead of the episodes."""
+    """End after the step in which so many minutes of training are over, however many questions that is (unless
+    --episodes is given, too), and let the learning rate follow the time."""
     batch_size: int | None = None
     """Questions to each gradient step (4, or 16 from reward); 1 learns from every question before the next one.
     The processes that torchrun starts divide them evenly."""

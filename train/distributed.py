@@ -61,7 +61,7 @@ def process_name() -> str:
 
 def own_device(device: str) -> str:
     """The device of that name for this process: each takes a GPU of its own where that leaves the choice."""
-    chooses = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    chooses = device in ("auto", "cuda") and torch.cuda.is_available()
     return f"cuda:{_local_rank() % torch.cuda.device_count()}" if chooses and size() > 1 else device
 
 
@@ -77,6 +77,8 @@ def _meeting(function: Callable[P, T]) -> Callable[P, T]:
     def met(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:  # what gloo and NCCL raise when a connection breaks
             raise TrainingError("another process of this run has ended; what it said is why") from error
 

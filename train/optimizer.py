@@ -78,11 +78,16 @@ class Optimizer:
 
     def _factor(self) -> float:
         """The share of the highest learning rate that is now in force."""
-        warm_up = max(1, min(WARM_UP, self.rounds // 10))
-        if self.done < warm_up:
-            return (self.done + 1) / warm_up
-        share = (self.done - warm_up) / max(1, self.rounds - warm_up) if self.progress is None else self.progress
-        return LAST + (1 - LAST) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+        if self.progress is None:
+            warm_up = max(1, min(WARM_UP, self.rounds // 10))
+            risen = (self.done + 1) / warm_up
+            share = (self.done - warm_up) / max(1, self.rounds - warm_up)
+        else:
+            risen = max((self.done + 1) / WARM_UP, 10 * self.progress)
+            share = self.progress
+        if risen < 1:
+            return risen
+        return LAST + (1 - LAST) * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, share))))
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""

@@ -50,7 +50,7 @@ class Run:
         folder: where it is recorded.
         episode: how many episodes are done.
         rounds: how many rounds there are to be, those done included.
-        over: whether all of them have been played.
+        over: whether all of them have been played, or the time that there was for them is up.
 
     Raises:
         ArenaError, AgentError, TrainingError: something that was asked for cannot be had.
@@ -81,6 +81,7 @@ class Run:
             self.episode, seconds = self._go_on(checkpoint)
             past = cut_back(past, self.episode, seconds)
         self.saved, self.over = self.episode, False
+        self.evaluated = past["evaluations"][-1]["episode"] if past else -1
         self.records = (Records if first else NoRecords)(self.folder, self.config, self.policy, past)
 
     def play(self, stopping: Callable[[], bool], tell: Callable[[str], None] | None = None) -> Iterator[Progress]:
@@ -103,29 +104,31 @@ class Run:
         held_out = self.records.evaluations[-1]["accuracy"] if self.records.evaluations else self._evaluate(tell)
         yield Progress(self.episode, None, held_out)
         clock = time.perf_counter()
-        while self.episode < self.rounds * self.batch and not distributed.anywhere(stopping()):
-            if self.config.minutes is not None:
-                seconds = self.records.seconds + time.perf_counter() - clock
-                self.optimizer.progress = distributed.from_first(seconds / (60 * self.config.minutes))
-                if self.optimizer.progress >= 1 and self.episode == self.saved:  # a run gone on with that was over
-                    break
+        while not self._ends(clock) and not distributed.anywhere(stopping()):
             update = self.learning.play()
             before, self.episode = self.episode, self.episode + self.batch
-            self.over = self.episode == self.rounds * self.batch or (self.optimizer.progress or 0) >= 1
             interval = self.config.eval_interval
-            due = self.over or self.episode // interval > before // interval
+            due = self._ends(clock) or self.episode // interval > before // interval
             clock = self._settle(clock, everything=due)
             if due:
                 held_out = self._evaluate(tell)
                 clock = time.perf_counter()
             yield Progress(self.episode, update, held_out)
-            if self.over:
-                break
-        self._settle(clock, everything=True)  # only where it was stopped is there anything left
+        self._settle(clock, everything=True)  # only where it was stopped, or time is up, is there anything left
+        if self.over and self.evaluated < self.episode:
+            yield Progress(self.episode, None, self._evaluate(tell))
         self.records.write()  # before the checkpoint: a run is gone on with from that, and needs all records up to it
         if self.episode > self.saved:
             self._save()
         self.records.close()
+
+    def _ends(self, clock: float) -> bool:
+        """Whether the run is over; the optimiser is told how far it has come, where that goes by the clock."""
+        if self.config.minutes is not None:
+            seconds = self.records.seconds + time.perf_counter() - clock
+            self.optimizer.progress = distributed.from_first(seconds / (60 * self.config.minutes))
+        self.over = self.episode >= self.rounds * self.batch or (self.optimizer.progress or 0) >= 1
+        return self.over
 
     def _settle(self, clock: float, *, everything: bool) -> float:
         """Record what is known of the rounds played since the clock was started; returns when it is started again."""
@@ -141,6 +144,7 @@ class Run:
         evaluation = self.evaluator(self.policy, tell)
         elsewhere = {name: one(self.policy, tell).accuracy for name, one in self.elsewhere.items()}
         self.records.add_evaluation(self.episode, evaluation, elsewhere)
+        self.evaluated = self.episode
         self._save()
         return evaluation.accuracy
 

@@ -127,7 +127,7 @@ class Calendar(Task):
                 del links[at]
             fixed = (at, at + 1) if asks == "minutes" else (0,)
             gaps = [moments[b] - moments[a] for a, b, _ in links]
-            shown = [0, *gaps, *[gap % 60 for gap in gaps]]
+            shown = [0, *gaps, *[part for gap in gaps for part in divmod(gap, 60)]]
             if asks == "minutes":
                 answer = abs(moments[steps] - moments[0])
                 shown += [*divmod(moments[at], 60), *divmod(moments[at + 1], 60)]
@@ -144,11 +144,11 @@ class Calendar(Task):
         return Facts(asks, year, events, tuple(moments), steps, tuple(links), fixed, order, long_units, said)
 
     def content(self, facts: Facts) -> object:
-        """What is told of the events, in no order."""
+        """What is told of the events, in no order; the year makes no difference."""
         events, moments = facts.events, facts.moments
         gaps = sorted([(events[a], events[b], moments[b] - moments[a]) for a, b, _ in facts.links])
         fixed = sorted([(events[i], _said(facts.asks, moments[i])) for i in facts.fixed])
-        return facts.year, gaps, fixed
+        return gaps, fixed
 
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """What is told of the events, and the question about one of them or two."""

@@ -4,8 +4,10 @@
     Which pet does Carol have?      → cat
 
 Clues settle one person after another, outright or by what is not so. Difficulty is the number of people and how many
-are settled outright: 3 with two, 3 with one, 4 with one, 4 with none, 5 with none. The person (or the thing) that is
-asked about is drawn last and uniformly, so an answer that does not depend on it is right once in n.
+are settled outright: 3 with two, 3 with one, 4 with one, 4 with none, 5 with none. Where people are settled by what
+they do not have, each is told not to have some more things at random, so that how much is denied to whom does not tell
+who is settled when. The person (or the thing) that is asked about is drawn last and uniformly, so an answer that does
+not depend on it is right once in n.
 """
 
 import re
@@ -52,11 +54,14 @@ class Grid(Task):
         people = tuple(rng.pick_distinct(PEOPLE, n))
         things = tuple(rng.pick_distinct(KINDS[noun], n))
         clues: list[tuple[str, tuple[str, ...], bool]] = []
-        for i in range(n - 1):
+        for i in range(n if outright < n - 1 else n - 1):
             if i < outright:
                 clues.append((people[i], (things[i],), True))
-            else:  # everything that is neither this person's nor settled already
-                clues.append((people[i], tuple(rng.mixed(things[i + 1 :])), False))
+                continue
+            # Everything that is neither this person's nor settled already, and some of what is.
+            denied = [*things[i + 1 :], *[thing for thing in things[:i] if rng.random() < 0.7]]
+            if denied:
+                clues.append((people[i], tuple(rng.mixed(denied)), False))
         return Facts(noun, people, things, tuple(rng.mixed(clues)), rng.below(n), rng.random() < 0.5)
 
     def content(self, facts: Facts) -> object:

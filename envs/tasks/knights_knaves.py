@@ -67,7 +67,10 @@ class KnightsKnaves(Task):
             claims[speaker] = _claim(rng, people, knights, speaker, about, third, LINKS if i <= first else FORMS)
         for i in range(way, way + others):
             about = rng.below(way)
-            claims[i] = _claim(rng, people, knights, i, about, (about + rng.between(1, way - 1)) % way, FORMS)
+            third = (about + rng.between(1, way - 1)) % way
+            # A part of "both" is right more often than not, whoever says it: nobody says it of the one asked about.
+            forms = LINKS if way - 1 in (about, third) else FORMS
+            claims[i] = _claim(rng, people, knights, i, about, third, forms)
         order = rng.mixed(range(way + others))
         return Facts(tuple(people), tuple(knights), tuple(claims), tuple(order), first, way)
 

@@ -95,8 +95,9 @@ class Ordering(Task):
         return Facts(tuple(people), tuple([first + place for place in places]), tuple(order), steps, asks_between)
 
     def content(self, facts: Facts) -> object:
-        """Who has which place."""
-        return sorted(zip(facts.people, facts.places, strict=True))
+        """How far from the best everybody is."""
+        best = min(facts.places)
+        return sorted((person, place - best) for person, place in zip(facts.people, facts.places, strict=True))
 
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:
         """One sentence a clue, the place that is given, then another place or the places between."""

@@ -7,6 +7,8 @@ A chain of rules leads from a fact to the statement; where that is open, a rule 
 is the number of rules in the chain, of rules that lead nowhere, and of rules apart from all else with a fact of their
 own: 1, 0, 0; 2, 1, 0; 3, 1, 0; 4, 1, 1; 5, 2, 1; from 3 on a rule may have a second condition. The rules' forms are
 drawn before the answer, and whether a thing is called "on" or "not off" is drawn after all, so neither tells anything.
+The last of several rules applies in both cases, so that it says nothing without the others. All rules without the fact
+do: where one applies in one case only, it leaves what follows from it, or nothing.
 """
 
 import re
@@ -33,7 +35,8 @@ THEMES = (
 SHAPES = {1: (1, 0, 0), 2: (2, 1, 0), 3: (3, 1, 0), 4: (4, 1, 1), 5: (5, 2, 1)}  # rules: chained, loose, apart
 # What a rule's part on a known thing must be for it to apply, what the other part is then; "needs" is "if" backwards.
 ONE_CASE = {"if": (True, True), "needs": (False, False), "or": (False, True), "bar": (True, False)}
-FORMS = (*ONE_CASE, "same", "either")  # the last two apply in both cases
+BOTH_CASES = ("same", "either")
+FORMS = (*ONE_CASE, *BOTH_CASES)
 WORDING = {
     "if": ("If {}, then {}.", "Whenever {}, {}."), "or": ("{} or {}, or both.",), "fact": ("{}.",),
     "bar": ("It is impossible that {} and {}.", "It cannot be that {} and {}."),
@@ -70,8 +73,10 @@ class Propositional(Task):
         theme = rng.below(len(THEMES))
         names = iter(rng.pick_distinct(THEMES[theme][0], 1 + 2 * length + loose + 2 * apart))
         forms = [rng.pick(FORMS) for _ in range(length)]
-        weak = rng.below(length)  # the rule that does not apply where the statement is open
-        forms[weak] = rng.pick(FORMS[: len(ONE_CASE)])
+        weak = rng.below(max(1, length - 1))  # the rule that does not apply where the statement is open
+        forms[weak] = rng.pick(tuple(ONE_CASE))
+        if length > 1:
+            forms[-1] = rng.pick(BOTH_CASES)
         answer = rng.pick(ANSWERS)
         known = (next(names), rng.random() < 0.5)
         told: list[Told] = [("fact", (known,))]

@@ -80,6 +80,8 @@ class Rates(Task):
 
     def content(self, facts: Facts) -> object:
         """The rates in no order and what is given; neither the unit asked for nor a third rate counts."""
+        if facts.query.startswith("unit"):  # of whatever it is
+            return sorted(rate[1:] for rate in facts.rates), facts.given
         return facts.maker, sorted(rate for rate in facts.rates if rate[0] == facts.maker), facts.given
 
     def pose(self, facts: Facts, rng: Rng, phrasing: int) -> Posed:

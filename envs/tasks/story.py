@@ -8,7 +8,8 @@ on: hand-overs, swaps, a second and a third day, things put down by everybody or
 
 Every place holds exactly one thing on each day, everybody has exactly one where that is asked, and a day names every
 place once, in an order of its own; people may return to where they were. The thing that is asked for is drawn last. So
-nothing but the story's people leads from it to an answer: any other way is right once in n.
+nothing but the story's people leads from it to an answer. Whoever leaves out part of what happens, such as a hand-over,
+is right where that changes nothing, which is more than once in n.
 """
 
 import re

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from reasoning_arena.envs.commitment import TAKEN_BACK
 from reasoning_arena.envs.problem import Posed
 from reasoning_arena.envs.rng import Rng
 from reasoning_arena.envs.task import Task
@@ -59,8 +60,7 @@ PHRASINGS = (
     'What becomes of "{word}" after these instructions? {sentences}',
 )
 # Words that are no answer, for the question or a conclusion about it may use them.
-TAKEN = {"then", "not", "nor", "never", "neither", "cannot", "either", "except", "without", "unless", "wrong", "false"}
-TAKEN.update(re.findall("[a-z]+", " ".join((*PHRASINGS, *(text for text, _, _ in STEPS))).lower()))
+TAKEN = {"then", *re.findall("[a-z]+", " ".join((*PHRASINGS, *(text for text, _, _ in STEPS))).lower())}
 
 
 class Facts(NamedTuple):
@@ -92,7 +92,7 @@ class Strings(Task):
                 steps.append((kind, old, new if kind == 4 else ""))
                 results.append(word)
             else:
-                if word not in TAKEN:
+                if word not in TAKEN and not TAKEN_BACK.search(word):
                     return Facts(start, tuple(steps), tuple(results))
 
     def content(self, facts: Facts) -> object:

@@ -194,7 +194,7 @@ def test_some_lanes_can_be_reset_alone() -> None:
     assert before[0] != after[0]
     assert before[1:] == after[1:]
     assert infos["_task"].tolist() == [True, False, False]
-    with pytest.raises(ArenaError, match="one value for each"):
+    with pytest.raises(ArenaError, match="for 3 lanes"):
         vector.reset(seed=[1, 2])
 
 

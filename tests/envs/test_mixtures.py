@@ -27,7 +27,7 @@ def test_weights_are_shares() -> None:
     "weights", [(), (1,), 5, (1, -1), (0, 0), (1, float("nan")), ("a", 1), (True, 1), (1e308, 1e308)]
 )
 def test_weights_that_do_not_match_are_refused(weights: Any) -> None:
-    with pytest.raises(ArenaError, match="one for each task"):
+    with pytest.raises(ArenaError, match="give 2 numbers of at least 0, not all 0"):
         ProblemSource(("math", "grid"), 1, "train", weights=weights)
 
 
