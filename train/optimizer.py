@@ -18,7 +18,10 @@ LAST = 0.1  # of the learning rate, at the end of the cosine
 
 
 class Update(NamedTuple):
-    """What one step was: the loss in nats, and the gradient's norm before clipping."""
+    """What one step was: the loss in nats, and the gradient's norm before clipping.
+
+    Supervised, the loss is a cross-entropy. That of rewards and of contrasts has the right gradient, not a meaning.
+    """
 
     loss: float
     grad_norm: float

@@ -45,6 +45,18 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert one["evaluations"] == other["evaluations"]
 
 
+def test_a_run_that_is_over_where_it_was_stopped_is_evaluated(
+    small: Callable[..., Config], lm_folder: Path, tmp_path: Path
+) -> None:
+    run = Run(small(lm_folder, run_dir=tmp_path / "run"))
+    for progress in run.play(lambda: run.episode == 12):
+        assert progress.episode <= 12
+    assert [one["episode"] for one in run.records.evaluations] == [0, 8]
+    results = train(Config(resume=tmp_path / "run", episodes=12, quiet=True))
+    assert [one["episode"] for one in results["evaluations"]] == [0, 8, 12]
+    assert [one["episode"] for one in results["training"]] == [4, 8, 12]
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [

@@ -3,16 +3,19 @@
 import json
 import statistics
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from reasoning_arena.agents.models import load_model
-from reasoning_arena.train import compare, continual, difficulty, federated, meta, recipe
+from reasoning_arena.train import compare, continual, difficulty, federated, meta, recipe, run
 from reasoning_arena.train.checkpoint import latest_checkpoint, load_soft_prompt, load_state
 from reasoning_arena.train.config import Config
 from reasoning_arena.train.online import train
+from reasoning_arena.train.optimizer import Update
 from reasoning_arena.train.phases import Phases, mean_state, towards
 from reasoning_arena.train.studies import mean_and_error
+from reasoning_arena.train.supervised import SupervisedRound
 
 FEW = "--training.eval-episodes", "10"
 TWO = "--training.tasks", "math", "grid"
@@ -157,6 +160,28 @@ def test_a_run_ends_by_the_clock(lm_folder: Path, tmp_path: Path) -> None:
     again = train(Config(resume=tmp_path / "run", quiet=True))
     assert again["training"] == results["training"]  # its time was over
     assert rate < 0.2 * config(lm_folder).resolved().lr  # near the end of the cosine
+
+
+def test_a_run_of_few_steps_warms_up_and_ends_by_the_clock(
+    lm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, learn, rates = [0.0], SupervisedRound.play, []
+
+    def play(self: SupervisedRound) -> Update | None:
+        now[0] += 20.0  # seconds that a step takes
+        update = learn(self)
+        rates.append(self.optimizer.adam.param_groups[0]["lr"])
+        return update
+
+    monkeypatch.setattr(SupervisedRound, "play", play)
+    monkeypatch.setattr(run, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    results = train(config(lm_folder, minutes=1.0, eval_interval=1000, run_dir=tmp_path / "run", quiet=True))
+    assert len(results["training"]) == 3  # none is begun when time is up
+    assert results["training_seconds"] == 60.0
+    assert results["evaluations"][-1]["episode"] == results["training"][-1]["episode"]
+    shares = [rate / rates[1] for rate in rates]
+    assert shares[0] == pytest.approx(0.1 / 0.775)  # of a warm-up that a tenth of the time ends, long since over
+    assert shares[2] == pytest.approx(0.325 / 0.775)
 
 
 def test_generalisation_is_measured_elsewhere(lm_folder: Path, tmp_path: Path) -> None:
