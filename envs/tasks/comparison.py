@@ -27,8 +27,9 @@ QUALITIES = (
     ("richer", "richest", "poorer", "poorest"),
     ("stronger", "strongest", "weaker", "weakest"),
 )
-ORDINALS = ("", "second ", "third ", "fourth ", "fifth ", "sixth ")
+ORDINALS = ("second", "third", "fourth", "fifth", "sixth")
 PEOPLE_AT = {1: 3, 2: 3, 3: 4, 4: 5, 5: 7}
+PAIRS = {n: (*pairwise(range(n)), (0, n - 1)) for n in PEOPLE_AT.values()}  # who is held against whom
 
 
 class Facts(NamedTuple):
@@ -49,10 +50,12 @@ class Comparison(Task):
     def facts(self, rng: Rng, difficulty: int) -> Facts:
         """Draw an order of people, clues between neighbours and between the ends, and a rank."""
         n = PEOPLE_AT[difficulty]
-        people = tuple(rng.pick_distinct(PEOPLE, n))
-        pairs = rng.mixed([*pairwise(range(n)), (0, n - 1)])
-        turns = [rng.random() < 0.5] * n if difficulty == 1 else [rng.random() < 0.5 for _ in pairs]
-        clues = tuple((i, j, turned) for (i, j), turned in zip(pairs, turns, strict=True))
+        people, pairs = tuple(rng.pick_distinct(PEOPLE, n)), rng.mixed(PAIRS[n])
+        if difficulty == 1:
+            turned = rng.random() < 0.5
+            clues = tuple([(i, j, turned) for i, j in pairs])
+        else:
+            clues = tuple([(i, j, rng.random() < 0.5) for i, j in pairs])
         return Facts(rng.below(len(QUALITIES)), people, clues, rng.below(n))
 
     def content(self, facts: Facts) -> object:
@@ -67,8 +70,8 @@ class Comparison(Task):
             f"{people[j]} is {less} than {people[i]}." if turned else f"{people[i]} is {more} than {people[j]}."
             for i, j, turned in facts.clues
         ]
-        clues = " ".join(told)
-        rank = least if facts.rank == n - 1 else ORDINALS[facts.rank] + most
+        clues, labels = " ".join(told), (most, *ORDINALS[: n - 2], least)
+        rank = labels[facts.rank] if facts.rank in (0, n - 1) else f"{labels[facts.rank]} {most}"
         question = (
             f"{clues} Who is the {rank}?",
             f"{clues} Which of them is the {rank}?",
@@ -77,8 +80,7 @@ class Comparison(Task):
         )[phrasing]
         answer = people[facts.rank]
         # In the direction of the first clue; a rank by one word: "tallest: Bob, second: Carol, shortest: Alice, so …".
-        labels = (most, *(ordinal.strip() for ordinal in ORDINALS[1 : n - 1]), least)
-        ranking = [f"{label}: {person}" for label, person in zip(labels, people, strict=True)]
+        ranking = [f"{labels[i]}: {person}" for i, person in enumerate(people)]
         turned = facts.clues[0][2]
         solution = f"{', '.join(reversed(ranking) if turned else ranking)}, so {labels[facts.rank]}: {answer}"
         return Posed(question, answer, "name", tuple(sorted(people)), solution)
@@ -86,10 +88,10 @@ class Comparison(Task):
     def solve(self, question: str) -> set[str]:
         """Try every order of the people that the clues allow."""
         clues = re.findall(r"(\w+) is (\w+) than (\w+)\.", question)
-        asked = re.search(r"the (?:(second|third|fourth|fifth|sixth) )?(\w+est)\b", question)
+        asked = re.search(rf"the (?:({'|'.join(ORDINALS)}) )?(\w+est)\b", question)
         if not clues or asked is None:
             raise ValueError(f"not a comparison question: {question!r}")
-        place = ("", "second", "third", "fourth", "fifth", "sixth").index(asked[1] or "")
+        place = ("", *ORDINALS).index(asked[1] or "")
         words = next((quality for quality in QUALITIES if asked[2] in quality), None)
         if words is None:
             raise ValueError(f"unknown quality {asked[2]!r}")
