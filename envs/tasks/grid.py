@@ -59,7 +59,7 @@ class Grid(Task):
                 clues.append((people[i], (things[i],), True))
                 continue
             # Everything that is neither this person's nor settled already, and some of what is.
-            denied = [*things[i + 1 :], *[thing for thing in things[:i] if rng.random() < 0.7]]
+            denied = [*things[i + 1 :], *[thing for thing in things[:i] if rng.random() < 0.3]]
             if denied:
                 clues.append((people[i], tuple(rng.mixed(denied)), False))
         return Facts(noun, people, things, tuple(rng.mixed(clues)), rng.below(n), rng.random() < 0.5)

@@ -118,7 +118,7 @@ FINGERPRINTS: dict[str, str] = {
     "sequence": "d2df837d444b0573",
     "causal": "4bd532646e643a92",
     "math": "6c7b3e97c2b64bfc",
-    "grid": "1e3fbf3064b51df9",
+    "grid": "c50d352ed9250d44",
     "syllogism": "caf0c3a5109c8d3a",
     "propositional": "24812366be55a50e",
     "knights_knaves": "d979a66f66e3269b",
