@@ -163,10 +163,9 @@ def _stacked(infos: Sequence[Info | None]) -> Info:
     stacked: Info = {}
     if not rows:
         return stacked
-    keys = tuple(rows[0])
-    if len(rows) == n and all(tuple(row) == keys for row in rows):  # the usual case, and the fast one
+    if len(rows) == n and len({*map(len, rows)}) == 1:  # the usual case, and the fast one: as many keys are the same
         everyone = np.ones(n, bool)
-        for key, column in zip(keys, zip(*(row.values() for row in rows), strict=True), strict=True):
+        for key, column in zip(rows[0], zip(*[row.values() for row in rows], strict=True), strict=True):
             stacked[key] = np.fromiter(column, _dtype(column[0]), n)
             stacked[f"_{key}"] = everyone.copy()
         return stacked
