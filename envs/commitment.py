@@ -22,7 +22,7 @@ TAKEN_BACK = re.compile(
 )
 _HEDGED = re.compile(
     r"\b(?:at (?:least|most)|(?:more|less|fewer|greater|smaller|larger|bigger) than|or (?:more|less|fewer)|"
-    r"about|around|approximately|roughly|nearly|almost|no|up to|upwards of|(?:minimum|maximum) of|"
+    r"about|around|approximately|roughly|nearly|almost|no|up to|upwards of|(?:minimum|maximum) of(?=\s+[$€£]?[-+]?\d)|"
     r"tens|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|"
     r"twice|double|triple|half|halves|thirds?|quarters?|tenths?|"
     r"(?:four|fif|six|seven|eigh|nin|eleven|twelf)ths|\w+(?:teen|ie|red|and)ths|"
@@ -31,21 +31,30 @@ _HEDGED = re.compile(
     r"(?<![-=])>|[<≤≥~≈±√]",
 )
 _BOUNDED = re.compile(  # in front of a number
-    rf"\b(?:over|under|above|below|near)\b|\bbetween\s+[$€£]?\s?(?:[-+]?\d|(?:{NUMBER_WORDS})\b)"
+    r"\b(?:over|under|above|below|near)\b|"
+    rf"\bbetween\b[\s:*(\"'$€£\[]*(?:(?:exactly|only) )?(?:[-+]?\d|(?:{NUMBER_WORDS})\b)|"
+    r"\bbetween\b[^.,;\n\d]{1,30}\band\b[\s*]*[-+]?\d"
 )
 _EXPLANATION = r"\b(?:explanation|reasoning|justification)\**:"
+# What is headed so is no reason where it says something else in the end.
+_RECONSIDERED = re.compile(
+    rf"{STATED}|{TAKEN_BACK.pattern}|\?|\bfinal|"
+    r"\b(?:actually|wait|hmm|i now|guess|mistake\w*|correct\w*|know|tell|then)\b"
+)
 _REASON = re.compile(rf"\b(?:because|since)\b|{_EXPLANATION}")
 _ALTERNATIVE = re.compile(r"\b(?:or|maybe|perhaps|possibly|otherwise)\b")
 # Behind an answer: what repeats the question, or gives a reason.
 _EXPLAINED = re.compile(
-    r"\b(?:that|who|which) are\b|\bthings are (?:not|either)\b|\bare neither\b|"
-    rf"\b(?:is|are) in\b(?! (?:fact|truth|no|error|reality)\b)|{_REASON.pattern}"
+    r"\b(?:that|who|which) are\b|\bare neither\b|"
+    r"\bthings are (?:not|either)\b(?! (?:the answer|right|certain|enough|that|so|what)\b)|"
+    rf"\b(?:is|are) in\b(?! (?:fact|truth|no (?:way|case|sense)|error|reality)\b)|{_REASON.pattern}"
 )
 # In front of what states or concludes an answer: "it is false that 5 + 4 = 9", "it never becomes".
 _DENIED = re.compile(
     r"(?:\b(?:not|never|hardly)|n't) (?:true|so|right|the case) that\b|"
     r"\b(?:false|untrue|wrong|incorrect|doubt(?:ful)?) that\b|"
-    r"(?:\b(?:not|never|wrong|incorrect|false|doubt(?: it| this)?)|n't)\s*\Z"
+    r"(?:\b(?:not|never|wrong|incorrect|false|doubt(?: it| this)?)|n't)\s*\Z|"
+    r"\b(?:unless|if|whether|unlikely|what|not sure|not clear|some say)(?: that)?\s*\Z"
 )
 # In front of an answer: "The number of bowls that are not striped is".
 _SUBJECT = re.compile(r"\s*the (?:number of|people|things)\b")
@@ -101,6 +110,8 @@ def revoked(
     first = counted[0]
     explained = _EXPLAINED.search(text, counted[-1].end)
     end = explained.start() if explained else len(text)
+    if explained and explained[0].endswith(":"):  # unless that is no reason
+        end = reason_in(text, counted[-1].end, len(text))[0]
     if answer_type != "yes_no":
         last = next((mark for mark in reversed(marks) if mark.end() == begin), None)
         if last is not None and _denied(text, last):
@@ -160,6 +171,9 @@ def reason_in(text: str, begin: int, end: int) -> tuple[int, int]:
     headed = reason[0].endswith(":")
     stop = None if headed else SENTENCE_ENDS.search(text, reason.end())
     until = stop.start() if stop else len(text)
+    asked = text[begin : reason.start()].rstrip(" \n*").endswith("?")
+    if headed and (asked or _RECONSIDERED.search(text, reason.end())):
+        return end, end
     if (not headed and _REASON.search(text, reason.end(), until)) or _ALTERNATIVE.search(text, reason.end(), until):
         return end, end
     return reason.start(), until

@@ -64,10 +64,14 @@ class Verdict(NamedTuple):
 _CONCLUDED = STATED + r"|\b(?:so|thus|hence|therefore|in total|altogether|finally)\b|(?<![!<>~])="
 _NUMBER_MARKS = re.compile(
     rf"{_CONCLUDED}|\b(?:the )?(?:next|missing|final|resulting) (?:number|term|value|result|total) (?:is|will be)\b"
+    r"(?! \d+ (?:lower|higher|more|less|greater|after|before)\b)"
 )
 _MARKS = re.compile(_CONCLUDED)
-_LIST_MARKS = re.compile(_CONCLUDED + r"|\b(?:becomes|gives|yields|(?:list|result) is(?: now)?|numbers are(?: now)?)\b")
-_WORD_MARKS = re.compile(_CONCLUDED + r"|\b(?:is(?: the word)?|becomes|gives|yields|gets?|got)\b|:|->|→")
+_LIST_MARKS = re.compile(
+    _CONCLUDED + r"|\b(?:becomes|gives|yields)\b"
+    r"|\bthe (?:(?:new|final|sorted|resulting|remaining) )?(?:(?:list|result) is|numbers are)(?: now)?\b"
+)
+_WORD_MARKS = re.compile(_CONCLUDED + r"|\b(?:is(?: the word(?! \w+\s*\?))?|becomes|gives|yields|gets?|got)\b|:|->|→")
 _EXPRESSION_MARKS = re.compile(_CONCLUDED + r"|\b(?:is|be|expression|computes|return|python)\b|:")
 _INTRODUCTION = re.compile(r"^\s*(?:the )?(?:final )?answer(?:\s+is\b\s*:?|\s*:)\s*", re.I)
 _YES_NO = re.compile(
@@ -221,7 +225,7 @@ def _expression(text: str) -> str | None:
     """The expression that a text is, or ends in, behind the last mark."""
     statement = STATEMENTS.search(text)
     reason, until = reason_in(text, statement.end() if statement else 0, len(text))
-    text = text[:reason] + text[until:]
+    text = text[:reason] + text[until:] if text[:reason].strip() else text
     marks = list(_EXPRESSION_MARKS.finditer(text))
     begin = marks[-1].end() if marks else 0
     answer = _symbols(text[begin:])

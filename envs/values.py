@@ -22,7 +22,7 @@ _PLAIN = str.maketrans("_−\u2044\u2215’‘", "*-//''") | {
 # One that is glued to what stands in front of it, as in "9 ^2" and "9 x8", is found, too, but has no value.
 _NUMBERS = re.compile(
     r"(?<![\w.,/^])(?<![a-z-]\()(?P<sign>[-+]|(?:\b(?:minus|negative)\s)?)(?:[$€£]\s?)?"
-    r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?P<rest>(?:\.{2,}|[.,/^%:])?\d[\d.,/^:]*)?(?P<after>[a-z%°^/+]*)"
+    r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?P<rest>(?:\.{2,}|[.,/^%:])?\d[\d.,/^:]*)?(?P<after>[a-z%°^/+]*\d*)"
     r"|(?<=[.,/^(xe])\d+",
     re.ASCII,
 )

@@ -21,7 +21,7 @@ RIGHT = [
     "9th", "in the 9th place", "Answer: 5 + 4 = 9", "Answer: 12 - 3 = 9.", "9 places lie between them.", "He has 9 pens left over.",
     "There are 9 things that are brown and not tiny.", "9 things are neither red nor blue.", "It is not 8, so the answer is 9",
     "9 of the things are not striped.", "9 things are either red or blue.", "The number of places between Alice and Carol is 9.", "Between Alice and Carol lie 9 places.",
-    "It grows by 2 each time. The next number is 9.", "9kg", "9 h", "9ml", "Answer: 9\n\n**Explanation:** 5 and 4 more.", "9. Reasoning: 5 + 4, because 4 more are 9",
+    "It grows by 2 each time. The next number is 9.", "9kg", "9 h", "9ml", "Answer: 9\n\n**Explanation:** 5 and 4 more.", "9. Reasoning: 5 + 4, because 4 more are 9", "The maximum of the list is 9.", "9 of them are in no group",
 ]  # fmt: skip
 WRONG = [
     "", "4 or 5", "8 9", "9, 10", "8, 9", "Answer: 4. Answer: 9", "Answer: 9. Answer: 4", "not 9", "The answer is not 9", "9 is wrong",
@@ -33,7 +33,8 @@ WRONG = [
     "negative 9", "minus 9", "-nine", "9\u0664", "<answer>8</answer><answer>9</answer>", "<9>", "x<9", "9 or so", "x != 9", "x <= 9", ">= 9", "-(9)", "close to 9",
     "I do not believe the answer is 9", "It is false that the answer is 9", "9 * (9)", "(9)(9)", "9 divided by 9", r"9 \times 9", "9 ⋅ 9", "9 % 9",
     "twice 9", "9 trillion", "Answer: 4 or 9. Answer: 9", "Answer: 4 or 9, so 9", "Answer: 8 = 9", "near 9", "over 9", r"9\frac{1}{2}", "9 because 8 or 9",
-    "between 9", "9 is in no case right", "a minimum of 9", "upwards of 9", "9m", "9kgs2", "The next number is not 9", "I doubt the next number is 9", "Answer: 9. Explanation: the answer is 8", "9. Explanation: 8 or 9",
+    "between 9", "9 is in no case right", "a minimum of 9", "upwards of 9", "9m", "9kgs2", "The next number is not 9", "I doubt the next number is 9", "Answer: 9. Explanation: the answer is 8", "9. Explanation: 8 or 9", "Answer: 9. Explanation: I was wrong, it is 8.", "9? Explanation: no, I do not know.", "9h30", "9kg500", "8 unless the next number is 9",
+    "I'm not sure whether the next number is 9", "20. The next number is 9 lower", "between **9** and **9**", "9, but things are not certain",
 ]  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def test_every_fraction_is_read_back(number: Fraction) -> None:
     ("text", "value"),
     [
         ("3, 1, 2", "3, 1, 2"), ("[3,1,2]", "3, 1, 2"), ("3 1 2", "3, 1, 2"), ("Answer: 3, 1 and 2.", "3, 1, 2"), ("1, 2, 3, so 3, 1, 2", "3, 1, 2"),
-        ("Without the first 3, the list is 3, 1, 2.", "3, 1, 2"), ("-3, +1", "-3, 1"), ("3, 1.5, 2", None), ("3, x1, 2", None), ("", None), ("Answer: 1, 2. Answer: 2, 1", None), ("not 3, 1, 2", None), ("7", "7"),
+        ("Without the first 3, the list is 3, 1, 2.", "3, 1, 2"), ("1, 2, 3. The input list is 3, 2, 1.", "1, 2, 3, 3, 2, 1"), ("-3, +1", "-3, 1"), ("3, 1.5, 2", None), ("3, x1, 2", None), ("", None), ("Answer: 1, 2. Answer: 2, 1", None), ("not 3, 1, 2", None), ("7", "7"),
     ],
 )  # fmt: skip
 def test_lists_of_integers(text: str, value: str | None) -> None:
@@ -244,7 +245,7 @@ CODE = Posed("…", "3 * x + 1", "expression", (), "", ("0 -> 1", "2 -> 7", "-1 
 
 @pytest.mark.parametrize(
     "text",
-    ["3 * x + 1", "3x+1", "1+3*x", "x + x + x + 1", "f(x) = 3x + 1", "Answer: 3*x + 1.", "`3 * x + 1`", "$3x + 1$", "3(x+1) - 2", "1 - -3 * x", "The expression is 3·x + 1", "Each is 3 more, so 3 * x + 1", "return 3 * x + 1", "The program computes 3x + 1.", "def f(x): return 3*x + 1", "```python\n3*x + 1\n```", "x + x(3 - 1) + 1"],
+    ["3 * x + 1", "3x+1", "1+3*x", "x + x + x + 1", "f(x) = 3x + 1", "Answer: 3*x + 1.", "`3 * x + 1`", "$3x + 1$", "3(x+1) - 2", "1 - -3 * x", "The expression is 3·x + 1", "Each is 3 more, so 3 * x + 1", "Reasoning: 3 more each.\n\nExpression: 3 * x + 1", "return 3 * x + 1", "The program computes 3x + 1.", "def f(x): return 3*x + 1", "```python\n3*x + 1\n```", "x + x(3 - 1) + 1"],
 )  # fmt: skip
 def test_expressions_that_fit(text: str) -> None:
     assert score(text, CODE).correct
