@@ -31,6 +31,13 @@ class Leaky(Math):
         return posed._replace(question=f"{posed.question} {posed.answer}")
 
 
+class Unreadable(Math):
+    """Its answers are proved, and read as none of the type that it says."""
+
+    def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
+        return super().pose(facts, rng, phrasing)._replace(answer_type="yes_no")
+
+
 class Biased(Math):
     def pose(self, facts: Any, rng: Rng, phrasing: int) -> Posed:
         posed = super().pose(facts, rng, phrasing)
@@ -80,6 +87,10 @@ def test_a_wrong_gold_answer_is_found() -> None:
     level = audit(WrongGold(), 1, 300, seeds=5)
     assert level.failures
     assert all(problem.posed.answer not in answers for problem, answers in level.failures)
+
+
+def test_a_gold_answer_that_is_not_paid_is_found() -> None:
+    assert audit(Unreadable(), 1, 100, seeds=5).failures
 
 
 def test_an_answer_that_stands_in_the_question_is_found() -> None:

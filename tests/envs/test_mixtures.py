@@ -146,6 +146,7 @@ def test_a_split_as_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert {row["split"] for row in rows} == {"test"}
     assert {row["difficulty"] for row in rows} == {1, 2, 3}
     assert export(["--out", str(out)]) == 2  # nothing is written over
+    assert export(["--out", str(tmp_path / "nowhere" / "test.jsonl")]) == 2
     assert export(["--tasks", "nope", "--out", str(tmp_path / "no.jsonl")]) == 2
     assert export(["--problems", "9", "--out", str(tmp_path / "missing" / "no.jsonl")]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["test.jsonl"]

@@ -113,6 +113,12 @@ def test_two_candidates_that_make_a_third(text: str, value: str | None) -> None:
     assert extract(text, "choice", ("north", "northwest", "west")) == value
 
 
+def test_a_text_may_end_in_a_full_stop() -> None:
+    posed = Posed("…", "Paris", "text", (), "")
+    assert score("The answer is Paris.", posed).correct
+    assert not score("Paris, or Rome.", posed).correct
+
+
 def test_the_longest_candidate_counts() -> None:
     assert extract("the dark red one", "choice", ("red", "dark red")) == "dark red"
 

@@ -103,6 +103,19 @@ def test_no_answer_without_reasoning_earns_more_than_chance(name: str, level: in
     assert not found.failures
 
 
+def test_what_makes_no_difference_to_an_answer_makes_none_to_the_content() -> None:
+    rng = Rng(0)
+    rates, ordering, calendar = get_task("rates"), get_task("ordering"), get_task("calendar")
+    bare = next(facts for _ in range(1000) if (facts := rates.facts(rng, 1)).query.startswith("unit"))
+    assert rates.content(bare) == rates.content(bare._replace(maker=bare.maker + 1))
+    placed = ordering.facts(rng, 1)
+    assert ordering.content(placed) == ordering.content(
+        placed._replace(places=tuple(place + 1 for place in placed.places))
+    )
+    dated = next(facts for _ in range(1000) if (facts := calendar.facts(rng, 2)).year)
+    assert calendar.content(dated) == calendar.content(dated._replace(year=dated.year + 1))
+
+
 def fingerprint(name: str) -> str:
     digest = hashlib.sha256()
     for level in DIFFICULTIES:

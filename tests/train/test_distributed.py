@@ -15,6 +15,7 @@ import torch
 from reasoning_arena.train import distributed
 from reasoning_arena.train.checkpoint import load_state
 from reasoning_arena.train.config import Config
+from reasoning_arena.train.errors import TrainingError
 from reasoning_arena.train.online import main, train
 
 SETTINGS: dict[str, Any] = {
@@ -173,3 +174,19 @@ def test_a_batch_that_cannot_be_divided_is_refused(
     assert main(flags(lm_folder, tmp_path / "run", replay=1)) == 2
     assert re.search(r"^error: --replay 1 .* 2 processes", capsys.readouterr().err, re.MULTILINE)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_device_that_is_not_there_is_left_to_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert [distributed.own_device(device) for device in ("cuda", "auto", "cpu")] == ["cuda", "auto", "cpu"]
+
+
+def test_only_a_broken_connection_is_blamed_on_another_process() -> None:
+    def failing(error: RuntimeError) -> None:
+        raise error
+
+    with pytest.raises(torch.OutOfMemoryError):
+        distributed._meeting(failing)(torch.OutOfMemoryError("full"))
+    with pytest.raises(TrainingError, match="another process"):
+        distributed._meeting(failing)(RuntimeError("connection closed by peer"))

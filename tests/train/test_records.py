@@ -14,6 +14,7 @@ import pytest
 import torch
 from reasoning_arena.train.command import exit_status
 from reasoning_arena.train.config import Config
+from reasoning_arena.train.memory import peak_memory
 from reasoning_arena.train.online import train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -117,3 +118,9 @@ def test_a_mistake_of_ours_is_not_hidden() -> None:
 
     with pytest.raises(RuntimeError, match="shapes"):
         exit_status(run)
+
+
+def test_memory_is_told_where_the_system_keeps_no_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert peak_memory(torch.device("cpu")) > 2**20
+    monkeypatch.setattr(Path, "read_text", lambda path: "VmSize: 5 kB")
+    assert peak_memory(torch.device("cpu")) > 2**20
