@@ -58,11 +58,11 @@ class Backbone:
         embedded: Tensor = self.model.get_input_embeddings()(ids)
         return embedded
 
-    def forward(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache) -> Tensor:
-        """What the logits of every column are made from, ``[n, L, ·]``; the cache grows by all columns."""
+    def forward(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
+        """What the logits of the last columns are made from, ``[n, wanted, ·]``; the cache grows by all columns."""
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
         if self.fused is not None:
-            return self.fused(embeds, positions, mask, cache)
+            return self.fused(embeds, positions, mask, cache, wanted)
         arguments: dict[str, Any] = {
             "inputs_embeds": embeds,
             "attention_mask": mask,
@@ -78,6 +78,7 @@ class Backbone:
             features: Tensor = self.model.base_model(**arguments).last_hidden_state
         else:
             features = self.model(**arguments).logits
+        features = features[:, features.shape[1] - wanted :]
         return features.to(embeds.device)  # a model that is spread over devices ends on another one
 
     def logits(self, features: Tensor) -> Tensor:
@@ -127,9 +128,9 @@ class Backbone:
         mask[1, 3:5] = False
         try:
             shared = SharedHeadCache(self.layers)
-            self.forward(self.embed(rows[0][None, :3]), mask[:1, :3], shared)
+            self.forward(self.embed(rows[0][None, :3]), mask[:1, :3], shared, 0)
             cache = SharedHeadCache(self.layers, shared.own)
-            logits = self.logits(self.forward(text, mask, cache)[:, -1])
+            logits = self.logits(self.forward(text, mask, cache, 1)[:, 0])
         except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
             return False
         error = (logits - expected).norm() / expected.norm()

@@ -60,7 +60,7 @@ class Batches:
         for some in batches:
             rows = [prompts[u] for u in some]
             mask, embeds, cache = self.prefixes.begin(left.of(some), rows, [()] * len(some), head)
-            features.append(self.backbone.forward(embeds, mask, cache)[:, -1])
+            features.append(self.backbone.forward(embeds, mask, cache, 1)[:, 0])
             memories.append(memory_of(head, cache, mask))
         row_of = torch.tensor([u for some in batches for u in some], device=features[0].device).argsort()
         return torch.cat(features), together(memories), row_of
@@ -88,7 +88,7 @@ class Batches:
             own = left.of([owners[n] for n in chosen])
             inputs = [completions[n][:-1] for n in chosen]
             mask, embeds, cache = self.prefixes.begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
-            features = self.backbone.forward(embeds, mask, cache)[:, -1 - max(map(len, inputs)) :]
+            features = self.backbone.forward(embeds, mask, cache, 1 + max(map(len, inputs)))
             yield Batch(chosen, features, memory_of(head, cache, mask) if self.backbone.shares_prefix else None)
 
     def _behind(
@@ -114,7 +114,7 @@ class Batches:
         mine = [n for n, owner in enumerate(owners) if owner in row_of]
         mask, embeds, cache = self.prefixes.begin(soft, [prompts[u][:-1] for u in some], [()] * len(some), head)
         if embeds.shape[1]:
-            self.backbone.forward(embeds, mask, cache)
+            self.backbone.forward(embeds, mask, cache, 0)
         rows = [[prompts[owners[n]][-1], *completions[n][:-1]] for n in mine]
         for chosen in buckets([len(row) for row in rows], self.pass_overhead):
             index = torch.tensor([row_of[owners[mine[i]]] for i in chosen], device=mask.device)
@@ -122,5 +122,5 @@ class Batches:
             behind.batch_select_indices(index)
             ids, attend = right_padded([rows[i] for i in chosen], mask.device)  # (n, T)
             attend = torch.cat([mask[index], attend], 1)
-            features = self.backbone.forward(self.backbone.embed(ids), attend, behind)
+            features = self.backbone.forward(self.backbone.embed(ids), attend, behind, ids.shape[1])
             yield Batch([mine[i] for i in chosen], features, memory_of(head, behind, attend))

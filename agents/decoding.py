@@ -103,7 +103,7 @@ def decode_plainly(
         own = soft if soft.dim() == 2 else soft[growing]
         ids, filled = left_padded([rows[i] for i in growing], soft.device)
         mask, embeds = beside(own, backbone.embed(ids), filled, filled)
-        features = backbone.forward(embeds, mask, SharedHeadCache(backbone.layers))
+        features = backbone.forward(embeds, mask, SharedHeadCache(backbone.layers), 1)
         chosen, drawn = choose(backbone.logits(features[:, -1]), temperature[growing], generator)
         for i, token, logprob in zip(growing, chosen.tolist(), drawn.tolist(), strict=True):
             rows[i].append(token)

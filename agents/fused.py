@@ -18,10 +18,11 @@ import torch
 from reasoning_arena.agents.adapters import taken_apart
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
 from reasoning_arena.agents.parts import attended, attended_by_one, gated, normed, rotated
-from reasoning_arena.agents.product import AdaptedProduct, LowRank, Product, most_rows
+from reasoning_arena.agents.product import AdaptedProduct, LowRank, Product, packing_pays
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+COPIES = 2**32  # bytes; if packed weights took more, those for gradients would not be packed
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
 Multiply = Callable[[Tensor], Tensor]
 
@@ -72,13 +73,15 @@ class FusedDecoder:
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.rotary: Any = base.rotary_emb
         output: Any = model.get_output_embeddings()
-        self._packed_rows: dict[torch.Size, int] = {}  # weights of a shape are multiplied alike
+        self._pays: dict[torch.Size, bool] = {}  # weights of a shape are multiplied alike
+        numbers = sum(one.numel() for one in base.parameters())
+        self._packed_back = 2 * numbers * model.dtype.itemsize <= COPIES
         self.layers = [FusedLayer(layer, self._product) for layer in base.layers]  # type: ignore[union-attr]
         self.norm: Any = base.norm
         self.logits = self._product(output)
 
-    def __call__(self, embeds: Tensor, positions: Tensor, mask: Tensor, cache: SharedHeadCache) -> Tensor:
-        """The last hidden states of new columns, ``[n, L, D]``; the cache grows by them.
+    def __call__(self, embeds: Tensor, positions: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
+        """The last hidden states of the last new columns, ``[n, wanted, D]``; the cache grows by all new ones.
 
         Args:
             embeds: ``[n, L, D]``.
@@ -86,12 +89,13 @@ class FusedDecoder:
             mask: which columns may be attended to, the shared ones and all that were there before and the new ones
                 in this order, ``[n, S + C + L]``; the shared ones always may.
             cache: what came before.
+            wanted: of how many columns; 0 for keys and values alone.
         """
         blocked = self._blocked(mask, embeds.shape[1], cache, embeds.dtype)
-        return self.through(embeds, positions, blocked, cache.layers)
+        return self.through(embeds, positions, blocked, cache.layers, wanted)
 
     def through(
-        self, embeds: Tensor, positions: Tensor, blocked: Tensor | None, layers: Sequence[LayerMemory]
+        self, embeds: Tensor, positions: Tensor, blocked: Tensor | None, layers: Sequence[LayerMemory], wanted: int
     ) -> Tensor:
         """The same with other memories.
 
@@ -100,6 +104,7 @@ class FusedDecoder:
             positions: ``[n, L]``.
             blocked: added to the scores of a row's own columns, ``[n, 1, G * L, C + L]`` or as it broadcasts, or None.
             layers: each layer's memory.
+            wanted: of how many columns.
         """
         n, length, _ = embeds.shape
         cos, sin = self._rotation(embeds, positions)
@@ -109,6 +114,12 @@ class FusedDecoder:
             qkv = layer.qkv(_normed(x, layer.norm)).view(n, length, -1, self.size)
             q, k, v = rotated(qkv, cos, sin, self.heads)
             own = memory.extend(k, v)
+            if wanted < length and layer is self.layers[-1]:  # which nothing but keys and values is wanted of elsewhere
+                x, q = x[:, length - wanted :], _of_last(q, length, wanted)
+                blocked = None if blocked is None else _of_last(blocked, length, wanted)
+                length = wanted
+                if not wanted:
+                    break
             mixed = attention(q, memory.head, own, blocked)  # (n, H, G * L, d)
             mixed = mixed.reshape(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
             x = x + layer.out(mixed)
@@ -119,9 +130,9 @@ class FusedDecoder:
         """Of what multiplies the same input."""
         linears, adapters = zip(*map(taken_apart, layers), strict=True)
         weight, bias = _side_by_side(linears)
-        if weight.shape not in self._packed_rows:
-            self._packed_rows[weight.shape] = most_rows(weight)
-        product = Product(weight, bias, self._packed_rows[weight.shape])
+        if weight.shape not in self._pays:
+            self._pays[weight.shape] = packing_pays(weight)
+        product = Product(weight, bias, self._pays[weight.shape], self._packed_back)
         if not any(adapters):
             return product
         return AdaptedProduct(
@@ -149,6 +160,13 @@ class FusedDecoder:
             ~allowed, torch.finfo(dtype).min
         )
         return added.repeat(1, self.heads // self.kv_heads, 1)[:, None]
+
+
+def _of_last(queries: Tensor, length: int, wanted: int) -> Tensor:
+    """What belongs to the queries of the last columns alone, ``[n, ·, G * wanted, ·]`` of ``[n, ·, G * L, ·]``."""
+    n, heads, _, size = queries.shape
+    each = queries.view(n, heads, -1, length, size)[:, :, :, length - wanted :]
+    return each.reshape(n, heads, -1, size)
 
 
 def _normed(x: Tensor, norm: Any) -> Tensor:

@@ -116,7 +116,7 @@ class Prefixes:
         embeds = torch.cat([virtual[None], text], 1)  # (1, P + tokens, D)
         columns += embeds.shape[1]
         cache = SharedHeadCache(self.backbone.layers, before and before.kept)
-        self.backbone.forward(embeds, torch.ones(1, columns, dtype=torch.bool, device=device), cache)
+        self.backbone.forward(embeds, torch.ones(1, columns, dtype=torch.bool, device=device), cache, 0)
         keys_values = cache.whole
         return Head(keys_values, detached(keys_values), before and before.kept, len(tokens), columns)
 

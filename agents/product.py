@@ -1,23 +1,23 @@
 """Products with frozen weights, in the layout that the machine multiplies by fastest, and low-rank ones beside them.
 
-Where oneDNN computes products with weights in blocks of its own, which torch keeps for its compiler, it does so up to
-three times as fast as torch multiplies by plain ones: in bfloat16 with few rows, as decoding has them, and in float32,
-which torch leaves to another library, with many rows too.
+oneDNN computes products with weights in blocks of its own, which torch keeps for its compiler, faster than torch
+multiplies by plain ones: up to three times for few rows, as decoding has them, and by a tenth for hundreds. A gradient
+is a product with the transposed weight, which is kept in such blocks, too.
 
 Notation: M rows, I inputs, O outputs, R rank.
 """
 
-import sys
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, pad
 
-FEW = 160  # rows, above which the layout makes no difference in bfloat16
-STEP = 32  # rows that packed weights are multiplied by are multiples of this, since oneDNN keeps memory for each number
+# Of more rows than FEW, packed weights are multiplied by a multiple of STEP, since oneDNN keeps memory for each number.
+FEW, STEP = 32, 8
 LARGE = 2**16  # numbers in a weight; a smaller one stays in the CPU's cache however it lies
 REPEATS = 8  # of what is timed
 
@@ -28,21 +28,29 @@ class Product:
     Args:
         weight: shared, not copied.
         bias: likewise.
-        packed_rows: up to how many rows are multiplied by a second, packed copy of the weight; ``most_rows`` says.
+        packed: whether to multiply by a packed copy of the weight; ``packing_pays`` says.
+        packed_back: whether to compute gradients by another one.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, packed_rows: int) -> None:
-        self.weight, self.bias, self.packed_rows = weight, bias, packed_rows
-        self._packed: Tensor | None = None
+    def __init__(self, weight: Tensor, bias: Tensor | None, packed: bool, packed_back: bool) -> None:
+        self.weight, self.bias, self.packed, self.packed_back = weight, bias, packed, packed_back
 
     def __call__(self, x: Tensor) -> Tensor:
         """The product with ``x``, ``[…, I]``."""
-        if x.numel() > self.packed_rows * x.shape[-1]:
+        if not self.packed:
             return linear(x, self.weight, self.bias)
-        if self._packed is None:
-            self._packed = _pack(self.weight)
-        product: Tensor = applied(_PackedProduct, x, self.weight, self._packed, self.bias)
+        product: Tensor = applied(_PackedProduct, x, self)
         return product
+
+    @cached_property
+    def forth(self) -> Tensor:
+        """The packed weight."""
+        return _pack(self.weight)
+
+    @cached_property
+    def back(self) -> Tensor:
+        """The transposed weight, packed."""
+        return _pack(self.weight.mT)
 
 
 class LowRank(NamedTuple):
@@ -95,44 +103,47 @@ class _Forgetful:
 
 
 class _PackedProduct(torch.autograd.Function):
-    """The product with a packed weight; its gradient is a product with the plain one."""
+    """The product with a packed weight."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.weight = weight
-        rows = x.reshape(-1, x.shape[-1])
-        more = -len(rows) % STEP if len(rows) > STEP else 0
-        product = _multiply(pad(rows, (0, 0, 0, more)) if more else rows, packed, bias)
-        return product[: len(rows)].view(*x.shape[:-1], -1)
+    def forward(ctx: Any, x: Tensor, product: Product) -> Tensor:
+        ctx.product = product
+        return _of_rows(x, product.forth, product.bias)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        return gradient @ ctx.weight, None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        product = ctx.product
+        return _of_rows(gradient, product.back, None) if product.packed_back else gradient @ product.weight, None
+
+
+def _of_rows(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    """The product of ``x``, ``[…, ·]``, with a packed weight."""
+    rows = x.reshape(-1, x.shape[-1])
+    more = -len(rows) % STEP if len(rows) > FEW else 0
+    product = _multiply(pad(rows, (0, 0, 0, more)) if more else rows, packed, bias)
+    return product[: len(rows)].view(*x.shape[:-1], -1)
 
 
 @torch.no_grad()
-def most_rows(weight: Tensor) -> int:
-    """Up to how many rows should be multiplied by a packed copy of a weight like that one, here and now.
+def packing_pays(weight: Tensor) -> bool:
+    """Whether weights like that one should be packed, here and now.
 
     In bfloat16 a measurement decides, which changes no number: both ways give the same to the last bit. In float32 they
-    differ by rounding, so that there nothing is left to chance: packed are large weights with more outputs than inputs,
-    with which the other library is slow.
+    differ by rounding, so that there nothing is left to chance: large weights are packed.
     """
-    outputs, inputs = weight.shape
-    if weight.device.type != "cpu" or weight.dtype not in (torch.bfloat16, torch.float32):
-        return 0
-    if weight.dtype == torch.float32 and (outputs <= inputs or weight.numel() < LARGE):
-        return 0
+    inputs = weight.shape[1]
+    if weight.device.type != "cpu" or weight.dtype not in (torch.bfloat16, torch.float32) or weight.numel() < LARGE:
+        return False
     x = torch.linspace(-1, 1, 16 * inputs, dtype=weight.dtype).view(16, -1)
     try:
         packed = _pack(weight)
         products = _multiply(x, packed, None), linear(x, weight)
     except (AttributeError, RuntimeError):  # these are torch's own affair, and may change or be missing
-        return 0
+        return False
     if weight.dtype == torch.float32:
-        return sys.maxsize if bool((products[0] - products[1]).norm() < 1e-5 * products[1].norm()) else 0
+        return bool((products[0] - products[1]).norm() < 1e-5 * products[1].norm())
     if not torch.equal(*products):
-        return 0
+        return False
     plain = fast = float("inf")
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -140,7 +151,7 @@ def most_rows(weight: Tensor) -> int:
         middle = time.perf_counter()
         _multiply(x, packed, None)
         plain, fast = min(plain, middle - start), min(fast, time.perf_counter() - middle)
-    return FEW if fast < 0.95 * plain else 0
+    return fast < 0.95 * plain
 
 
 def _pack(weight: Tensor) -> Tensor:

@@ -105,7 +105,7 @@ class Recording:
     def _step(self) -> None:
         self.blocked.index_fill_(3, self.column, 0)
         embeds = self.backbone.embed(self.last[:, None])
-        features = self.decoder.through(embeds, self.positions[:, None], self.blocked, self.layers)
+        features = self.decoder.through(embeds, self.positions[:, None], self.blocked, self.layers, 1)
         self.logits = self.backbone.logits(features[:, -1])
         self.positions += 1
         self.column += 1

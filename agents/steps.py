@@ -44,7 +44,7 @@ class PlainSteps:
     def __call__(self, last: Tensor) -> Tensor:
         """As in ``Steps``."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(last), 1)], 1)
-        features = self.backbone.forward(self.backbone.embed(last[:, None]), self.mask, self.cache)
+        features = self.backbone.forward(self.backbone.embed(last[:, None]), self.mask, self.cache, 1)
         return self.backbone.logits(features[:, -1])
 
     def worth_dropping(self, left: int, rows: int) -> bool:

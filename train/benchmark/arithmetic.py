@@ -5,7 +5,6 @@ themselves, shape by shape in the step's own dtype and memory layout. The share 
 reaches is the time that its products take alone over the time that the step takes.
 """
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -71,7 +70,7 @@ class Multiplication(NamedTuple):
         """What computes one of this kind, of random numbers."""
         left, right = self.left.made(device), self.right.made(device)
         if self.packed:
-            return partial(Product(right, None, sys.maxsize), left)
+            return partial(Product(right, None, packed=True, packed_back=False), left)
         return partial(torch.mm if left.dim() == 2 else torch.bmm, left, right)
 
 
