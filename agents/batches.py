@@ -14,6 +14,8 @@ from reasoning_arena.agents.prefix import Head, Prefixes, memory_of
 from reasoning_arena.agents.steering import Soft
 from torch import Tensor
 
+PADS = 5  # cost what one token does, where weights are not multiplied by them
+
 
 class Batch(NamedTuple):
     """Completions that passed through the model together.
@@ -39,6 +41,8 @@ class Batches:
 
     def __init__(self, backbone: Backbone, pass_overhead: int) -> None:
         self.backbone, self.pass_overhead = backbone, pass_overhead
+        # In pads: a batch more has fewer of them.
+        self.batch_overhead = pass_overhead * (PADS if backbone.fused and backbone.fused.skips_pads else 1)
         self.prefixes = Prefixes(backbone, pass_overhead)
 
     @torch.no_grad()
@@ -56,7 +60,7 @@ class Batches:
         """
         with torch.set_grad_enabled(ahead):
             head, left = self.prefixes.head(soft, prompts, ahead=ahead)
-        batches, memories, features = buckets([len(row) for row in prompts], self.pass_overhead), [], []
+        batches, memories, features = buckets([len(row) for row in prompts], self.batch_overhead), [], []
         for some in batches:
             rows = [prompts[u] for u in some]
             mask, embeds, cache = self.prefixes.begin(left.of(some), rows, [()] * len(some), head)
@@ -79,12 +83,12 @@ class Batches:
         head, left = self.prefixes.head(soft, prompts)
         if self.backbone.shares_prefix and owners is not None:
             # Another batch of prompts is another one of completions, too.
-            for some in buckets([len(row) for row in prompts], 2 * self.pass_overhead):
+            for some in buckets([len(row) for row in prompts], 2 * self.batch_overhead):
                 yield from self._behind(head, left.of(some), some, prompts, completions, owners)
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
-        for chosen in buckets(lengths, self.pass_overhead):
+        for chosen in buckets(lengths, self.batch_overhead):
             own = left.of([owners[n] for n in chosen])
             inputs = [completions[n][:-1] for n in chosen]
             mask, embeds, cache = self.prefixes.begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
@@ -116,7 +120,7 @@ class Batches:
         if embeds.shape[1]:
             self.backbone.forward(embeds, mask, cache, 0)
         rows = [[prompts[owners[n]][-1], *completions[n][:-1]] for n in mine]
-        for chosen in buckets([len(row) for row in rows], self.pass_overhead):
+        for chosen in buckets([len(row) for row in rows], self.batch_overhead):
             index = torch.tensor([row_of[owners[mine[i]]] for i in chosen], device=mask.device)
             behind = SharedHeadCache(self.backbone.layers, head and head.keys_values, cache.own)
             behind.batch_select_indices(index)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 from reasoning_arena.agents.adapters import taken_apart
+from reasoning_arena.agents.columns import Columns
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
 from reasoning_arena.agents.parts import attended, attended_by_one, gated, normed, rotated
 from reasoning_arena.agents.product import AdaptedProduct, LowRank, Product, packing_pays
@@ -71,6 +72,7 @@ class FusedDecoder:
             raise ValueError(f"{config.model_type} is not computed here")
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.skips_pads = model.device.type == "cpu"  # on a GPU they cost less than to find out where they are
         self.rotary: Any = base.rotary_emb
         output: Any = model.get_output_embeddings()
         self._pays: dict[torch.Size, bool] = {}  # weights of a shape are multiplied alike
@@ -91,11 +93,19 @@ class FusedDecoder:
             cache: what came before.
             wanted: of how many columns; 0 for keys and values alone.
         """
-        blocked = self._blocked(mask, embeds.shape[1], cache, embeds.dtype)
-        return self.through(embeds, positions, blocked, cache.layers, wanted)
+        length = embeds.shape[1]
+        blocked = self._blocked(mask, length, cache, embeds.dtype)
+        columns = Columns.of(mask[:, -length:]) if self.skips_pads and length > 1 else None
+        return self.through(embeds, positions, blocked, cache.layers, wanted, columns)
 
     def through(
-        self, embeds: Tensor, positions: Tensor, blocked: Tensor | None, layers: Sequence[LayerMemory], wanted: int
+        self,
+        embeds: Tensor,
+        positions: Tensor,
+        blocked: Tensor | None,
+        layers: Sequence[LayerMemory],
+        wanted: int,
+        columns: Columns | None = None,
     ) -> Tensor:
         """The same with other memories.
 
@@ -105,26 +115,29 @@ class FusedDecoder:
             blocked: added to the scores of a row's own columns, ``[n, 1, G * L, C + L]`` or as it broadcasts, or None.
             layers: each layer's memory.
             wanted: of how many columns.
+            columns: which of them are no pads, where those are to be passed over.
         """
         n, length, _ = embeds.shape
+        columns = columns or Columns(n, length, None)
         cos, sin = self._rotation(embeds, positions)
         attention = attended_by_one if length == 1 and not torch.is_grad_enabled() else attended
-        x = embeds
+        x = columns.held(embeds)  # (T, D)
         for layer, memory in zip(self.layers, layers, strict=True):
-            qkv = layer.qkv(_normed(x, layer.norm)).view(n, length, -1, self.size)
+            qkv = columns.whole(layer.qkv(_normed(x, layer.norm))).view(n, length, -1, self.size)
             q, k, v = rotated(qkv, cos, sin, self.heads)
             own = memory.extend(k, v)
-            if wanted < length and layer is self.layers[-1]:  # which nothing but keys and values is wanted of elsewhere
-                x, q = x[:, length - wanted :], _of_last(q, length, wanted)
+            if wanted < length and layer is self.layers[-1]:  # where nothing but keys and values is read of the others
+                x, columns = columns.whole(x)[:, length - wanted :], columns.last(wanted)
+                x, q = columns.held(x), _of_last(q, length, wanted)
                 blocked = None if blocked is None else _of_last(blocked, length, wanted)
                 length = wanted
                 if not wanted:
                     break
             mixed = attention(q, memory.head, own, blocked)  # (n, H, G * L, d)
             mixed = mixed.reshape(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
-            x = x + layer.out(mixed)
+            x = x + layer.out(columns.held(mixed))
             x = x + layer.down(gated(layer.gate_up(_normed(x, layer.mlp_norm))))
-        return _normed(x, self.norm)
+        return columns.whole(_normed(x, self.norm))
 
     def _product(self, *layers: nn.Module) -> Multiply:
         """Of what multiplies the same input."""

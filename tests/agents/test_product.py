@@ -1,11 +1,9 @@
 """Products with packed weights give the numbers of plain ones."""
 
-import sys
-
 import pytest
 import torch
 from reasoning_arena.agents import product
-from reasoning_arena.agents.product import FEW, Product, most_rows
+from reasoning_arena.agents.product import FEW, STEP, Product, packing_pays
 from torch import Tensor
 from torch.nn.functional import linear
 
@@ -21,41 +19,48 @@ def factors(rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     return weight.to(dtype), bias.to(dtype), x.to(dtype)
 
 
-@pytest.mark.parametrize("rows", [1, 3, 24, FEW, FEW + 1])
+ROWS = [1, 3, 24, FEW, FEW + 1, FEW + STEP, 300]
+
+
+@pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("biased", [False, True])
 def test_in_bfloat16_products_are_the_same_to_the_last_bit(rows: int, biased: bool) -> None:
     weight, bias, x = factors(rows, torch.bfloat16)
-    packed = Product(weight, bias if biased else None, FEW)
+    packed = Product(weight, bias if biased else None, packed=True, packed_back=True)
     assert torch.equal(packed(x), linear(x, weight, bias if biased else None))
-    assert (packed._packed is not None) == (rows <= FEW)
 
 
-@pytest.mark.parametrize("rows", [1, 24, 300])
+@pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("biased", [False, True])
 def test_in_float32_they_are_the_same_to_rounding(rows: int, biased: bool) -> None:
     weight, bias, x = factors(rows, torch.float32)
-    packed = Product(weight, bias if biased else None, most_rows(weight))
+    packed = Product(weight, bias if biased else None, packed=packing_pays(weight), packed_back=True)
     assert torch.allclose(packed(x), linear(x, weight, bias if biased else None), rtol=1e-4, atol=1e-4)
-    assert packed._packed is not None
+    assert "forth" in vars(packed)
 
 
+@pytest.mark.parametrize("rows", [5, 300])
+@pytest.mark.parametrize("packed_back", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_gradients_are_those_of_the_plain_product(dtype: torch.dtype) -> None:
-    weight, bias, x = factors(5, dtype)
-    directions = torch.randn(5, 1, 320, generator=torch.Generator().manual_seed(1)).to(dtype)
+def test_gradients_are_those_of_the_plain_product(dtype: torch.dtype, packed_back: bool, rows: int) -> None:
+    weight, bias, x = factors(rows, dtype)
+    directions = torch.randn(rows, 1, 320, generator=torch.Generator().manual_seed(1)).to(dtype)
     x.requires_grad_()
-    packed, plain = Product(weight, bias, FEW)(x), linear(x, weight, bias)
-    gradients = [torch.autograd.grad((one * directions).sum(), x)[0] for one in (packed, plain)]
+    packed = Product(weight, bias, packed=True, packed_back=packed_back)
+    gradients = [torch.autograd.grad((one * directions).sum(), x)[0] for one in (packed(x), linear(x, weight, bias))]
     assert torch.allclose(*gradients, rtol=1e-4, atol=1e-4)
+    assert ("back" in vars(packed)) == packed_back
 
 
-def test_packed_are_large_float32_weights_with_more_outputs_than_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packed_are_large_float32_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = factors(1, torch.float32)[0]
-    assert most_rows(weight) == sys.maxsize
-    assert most_rows(weight.T.contiguous()) == most_rows(weight[:32, :16].contiguous()) == 0
+    assert packing_pays(weight)
+    assert packing_pays(weight.T.contiguous())
+    assert not packing_pays(weight[:32, :16].contiguous())
 
     def missing(*_: object) -> None:
         raise AttributeError("no such operator")
 
     monkeypatch.setattr(product, "_pack", missing)
-    assert most_rows(weight) == most_rows(weight.bfloat16()) == 0
+    assert not packing_pays(weight)
+    assert not packing_pays(weight.bfloat16())
