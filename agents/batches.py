@@ -10,7 +10,7 @@ import torch
 from reasoning_arena.agents.backbone import Backbone
 from reasoning_arena.agents.kv_cache import Memory, SharedHeadCache, together
 from reasoning_arena.agents.layout import Ids, buckets, right_padded
-from reasoning_arena.agents.prefix import Head, Prefixes, memory_of
+from reasoning_arena.agents.prefix import Pass, Prefixes
 from reasoning_arena.agents.steering import Soft
 from torch import Tensor
 
@@ -63,9 +63,10 @@ class Batches:
         batches, memories, features = buckets([len(row) for row in prompts], self.batch_overhead), [], []
         for some in batches:
             rows = [prompts[u] for u in some]
-            mask, embeds, cache = self.prefixes.begin(left.of(some), rows, [()] * len(some), head)
-            features.append(self.backbone.forward(embeds, mask, cache, 1)[:, 0])
-            memories.append(memory_of(head, cache, mask))
+            read = self.prefixes.read(left.of(some), rows, [()] * len(some), head, 1)
+            head = read.head
+            features.append(read.features[:, 0])
+            memories.append(read.memory)
         row_of = torch.tensor([u for some in batches for u in some], device=features[0].device).argsort()
         return torch.cat(features), together(memories), row_of
 
@@ -84,31 +85,32 @@ class Batches:
         if self.backbone.shares_prefix and owners is not None:
             # Another batch of prompts is another one of completions, too.
             for some in buckets([len(row) for row in prompts], 2 * self.batch_overhead):
-                yield from self._behind(head, left.of(some), some, prompts, completions, owners)
+                before = self.prefixes.read(left.of(some), [prompts[u][:-1] for u in some], [()] * len(some), head, 0)
+                head = before.head
+                yield from self._behind(before, some, prompts, completions, owners)
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
         for chosen in buckets(lengths, self.batch_overhead):
             own = left.of([owners[n] for n in chosen])
             inputs = [completions[n][:-1] for n in chosen]
-            mask, embeds, cache = self.prefixes.begin(own, [prompts[owners[n]] for n in chosen], inputs, head)
-            features = self.backbone.forward(embeds, mask, cache, 1 + max(map(len, inputs)))
-            yield Batch(chosen, features, memory_of(head, cache, mask) if self.backbone.shares_prefix else None)
+            rows = [prompts[owners[n]] for n in chosen]
+            read = self.prefixes.read(own, rows, inputs, head, 1 + max(map(len, inputs)))
+            head = read.head
+            yield Batch(chosen, read.features, read.memory if self.backbone.shares_prefix else None)
 
     def _behind(
         self,
-        head: Head | None,
-        soft: Soft,
+        before: Pass,
         some: Sequence[int],
         prompts: Sequence[Ids],
         completions: Sequence[Ids],
         owners: Sequence[int],
     ) -> Iterable[Batch]:
-        """The completions of some prompts, of which all but the last tokens are computed once.
+        """The completions of some prompts, of which all but the last tokens were computed once.
 
         Args:
-            head: what all prompts begin with.
-            soft: what of the soft prompt stands in every row, one a row of these prompts where it is not shared.
+            before: what they left behind.
             some: which prompts.
             prompts: all of them.
             completions: all of them.
@@ -116,15 +118,12 @@ class Batches:
         """
         row_of = {u: i for i, u in enumerate(some)}
         mine = [n for n, owner in enumerate(owners) if owner in row_of]
-        mask, embeds, cache = self.prefixes.begin(soft, [prompts[u][:-1] for u in some], [()] * len(some), head)
-        if embeds.shape[1]:
-            self.backbone.forward(embeds, mask, cache, 0)
         rows = [[prompts[owners[n]][-1], *completions[n][:-1]] for n in mine]
         for chosen in buckets([len(row) for row in rows], self.batch_overhead):
-            index = torch.tensor([row_of[owners[mine[i]]] for i in chosen], device=mask.device)
-            behind = SharedHeadCache(self.backbone.layers, head and head.keys_values, cache.own)
-            behind.batch_select_indices(index)
-            ids, attend = right_padded([rows[i] for i in chosen], mask.device)  # (n, T)
-            attend = torch.cat([mask[index], attend], 1)
-            features = self.backbone.forward(self.backbone.embed(ids), attend, behind, ids.shape[1])
-            yield Batch([mine[i] for i in chosen], features, memory_of(head, behind, attend))
+            index = torch.tensor([row_of[owners[mine[i]]] for i in chosen], device=before.mask.device)
+            cache = SharedHeadCache(self.backbone.layers, before.head and before.head.keys_values, before.cache.own)
+            cache.batch_select_indices(index)
+            ids, attend = right_padded([rows[i] for i in chosen], index.device)  # (n, T)
+            attend = torch.cat([before.mask[index], attend], 1)
+            features = self.backbone.forward(self.backbone.embed(ids), attend, cache, ids.shape[1])
+            yield Batch([mine[i] for i in chosen], features, Pass(features, attend, cache, before.head).memory)

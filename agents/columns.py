@@ -29,7 +29,8 @@ class Columns:
     @classmethod
     def of(cls, mask: Tensor) -> "Columns":
         """Those that hold a token, ``[n, L]``."""
-        return cls(*mask.shape, None if bool(mask.all()) else mask.flatten().nonzero().squeeze(1))
+        rows, length = mask.shape
+        return cls(rows, length, None if bool(mask.all()) else mask.flatten().nonzero().squeeze(1))
 
     def held(self, x: Tensor) -> Tensor:
         """What stands in columns that hold a token, ``[T, ·]`` of ``[n, L, ·]``."""

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 COPIES = 2**32  # bytes; if packed weights took more, those for gradients would not be packed
+PADS_SKIPPED_ON = ("cpu",)  # on a GPU pads cost less than it takes to find out where they are
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
 Multiply = Callable[[Tensor], Tensor]
 
@@ -72,7 +73,7 @@ class FusedDecoder:
             raise ValueError(f"{config.model_type} is not computed here")
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
-        self.skips_pads = model.device.type == "cpu"  # on a GPU they cost less than to find out where they are
+        self.skips_pads = model.device.type in PADS_SKIPPED_ON
         self.rotary: Any = base.rotary_emb
         output: Any = model.get_output_embeddings()
         self._pays: dict[torch.Size, bool] = {}  # weights of a shape are multiplied alike

@@ -104,6 +104,41 @@ class SharedHeadCache(DynamicCache):
         return [own if head is None else _behind(head, own) for head, own in pairs]
 
 
+class LeadingRowLayer(SharedHeadLayer):
+    """One layer's memory of a batch whose first row is the head of the others: they share its first columns.
+
+    Args:
+        columns: how many.
+    """
+
+    def __init__(self, columns: int) -> None:
+        super().__init__(None)
+        self._shared = columns
+
+    def extend(self, keys: Tensor, values: Tensor) -> Pair:
+        """Add all columns to every row; returns them, the first row's too."""
+        self.head = _copied(keys[:1, :, : self._shared]), _copied(values[:1, :, : self._shared])
+        return super().extend(keys, values)
+
+
+class LeadingRowCache(SharedHeadCache):
+    """The memory of all layers of such a batch, which is read in one pass.
+
+    Args:
+        layers: how many there are.
+        columns: how many columns of the first row the others share.
+    """
+
+    def __init__(self, layers: int, columns: int) -> None:
+        super().__init__(layers)
+        self.layers = [LeadingRowLayer(columns) for _ in range(layers)]
+
+    def others(self) -> SharedHeadCache:
+        """That of the others, behind the head that they share."""
+        head = [layer.head for layer in self.layers if layer.head is not None]
+        return SharedHeadCache(len(self.layers), head, [(keys[1:], values[1:]) for keys, values in self.own])
+
+
 class Memory(NamedTuple):
     """What n rows remember, without gradients.
 
