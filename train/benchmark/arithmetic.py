@@ -111,8 +111,7 @@ class TrainingStep:
     Attributes:
         seconds: the step takes, at its fastest.
         product_flops: its matrix products hold, whatever they are spent on.
-        counted_flops: a step on these questions needs: 4 a parameter of the layers and token that is no pad, what all
-            rows begin with counted once, and 4 a parameter of the output embeddings and token predicted.
+        counted_flops: a step on these questions needs, by ``counted_flops``.
         product_rate: FLOP/s of the step's matrix products by themselves.
         share: of that rate that the step reaches with all products that it computes.
         counted_share: of that rate that the step reaches with what it needs to compute.
@@ -130,7 +129,8 @@ def counted_flops(lm: LoadedModel, soft_tokens: int, prompts: Sequence[Ids], com
     """What the linear layers of a training step need, attention's own products and pads left out.
 
     Every parameter is used in a multiplication and an addition a token, once forward and once for the gradient of the
-    activations; frozen weights get no gradient.
+    activations; frozen weights get no gradient. What all rows begin with is counted once. Behind the last layer's
+    queries, keys and values, only tokens that the next one is predicted from count.
 
     Args:
         lm: the model.
@@ -140,11 +140,14 @@ def counted_flops(lm: LoadedModel, soft_tokens: int, prompts: Sequence[Ids], com
     """
     base = lm.model.base_model
     embeddings = {id(module.weight) for module in base.modules() if isinstance(module, nn.Embedding)}
-    layers = sum(one.numel() for one in base.parameters() if one.dim() == 2 and id(one) not in embeddings)
+    weights = {name: one for name, one in base.named_parameters() if one.dim() == 2 and id(one) not in embeddings}
+    last, inputs = f"layers.{lm.model.config.num_hidden_layers - 1}.", tuple(f"{one}_proj.weight" for one in "qkv")
+    late = sum(one.numel() for name, one in weights.items() if name.startswith(last) and not name.endswith(inputs))
+    early = sum(one.numel() for one in weights.values()) - late
     head: Tensor = lm.model.get_output_embeddings().weight
     common = len(common_start(prompts)) if len(prompts) > 1 else 0
     own = sum(len(row) - common for row in prompts) + sum(len(row) - 1 for row in completions)
-    return 4 * layers * (soft_tokens + common + own) + 4 * head.numel() * sum(map(len, completions))
+    return 4 * early * (soft_tokens + common + own) + 4 * (late + head.numel()) * sum(map(len, completions))
 
 
 def training_step(settings: ResolvedSettings) -> TrainingStep:
