@@ -38,7 +38,7 @@ from torch.nn.functional import cross_entropy
 # What one more pass through the model costs, in tokens: reading its weights, and launching its kernels.
 BATCH_OVERHEAD = {"cpu": 64, "cuda": 4096}
 CPU_MEMORY = 2**34  # bytes; a CPU decodes as if it had so much, on which more answers together gain little
-LOGIT_ROWS = 512  # logits computed at once, in rows of the vocabulary's size; with gradients, all of them are kept
+LOGIT_ROWS = 128  # logits computed at once, in rows of the vocabulary's size; with gradients, all of them are kept
 
 
 class Scored(NamedTuple):
