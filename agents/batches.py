@@ -14,7 +14,7 @@ from reasoning_arena.agents.prefix import Pass, Prefixes
 from reasoning_arena.agents.steering import Soft
 from torch import Tensor
 
-PADS = 5  # cost what one token does, where weights are not multiplied by them
+PADS = 3  # cost what a token does, where they are not multiplied by weights
 
 
 class Batch(NamedTuple):
