@@ -3,7 +3,8 @@
 The weights are frozen, but for low-rank adapters beside them.
 
 What is saved: one product for queries, keys and values and one for both halves of the feed-forward layer; no keys and
-values copied for the heads of queries that share them; where a token at a time is read, what all rows of a batch begin
+values copied for the heads of queries that share them; no pads multiplied by weights; of the last layer only what is
+wanted; where a token at a time is read, what all rows of a batch begin
 with is attended to where it stands; and most of what autograd keeps. ``agents.backbone`` uses it where a probe finds
 that it gives transformers' numbers, and transformers' own forward pass for every other architecture.
 

@@ -48,9 +48,9 @@ def attended(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) ->
 
     Args:
         q: scaled queries, ``[n, H, M, d]``, M of them to each head of keys.
-        head: keys and values ``[1, H, S, d]``, all of which may be attended to, or None.
+        head: keys and values ``[1, H, S, d]``, or None.
         own: keys and values ``[n, H, C, d]``.
-        blocked: added to the scores of own columns, ``[n, 1, M, C]``, or None.
+        blocked: added to the scores of own columns, ``[n, 1, M, C]``, or of all, ``[n, 1, M, S + C]``; or None.
 
     Returns:
         ``[n, H, M, d]``.

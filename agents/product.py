@@ -128,8 +128,8 @@ def _of_rows(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
 def packing_pays(weight: Tensor) -> bool:
     """Whether weights like that one should be packed, here and now.
 
-    In bfloat16 a measurement decides, which changes no number: both ways give the same to the last bit. In float32 they
-    differ by rounding, so that there nothing is left to chance: large weights are packed.
+    In bfloat16 a measurement decides, where both ways give the same to the last bit. In float32 they differ
+    by rounding, so that there nothing is left to chance: large weights are packed.
     """
     inputs = weight.shape[1]
     if weight.device.type != "cpu" or weight.dtype not in (torch.bfloat16, torch.float32) or weight.numel() < LARGE:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
-from reasoning_arena.agents import fused, recorded
+from reasoning_arena.agents import fused, product, recorded
 from reasoning_arena.agents.adapters import LowRankAdapters
 from reasoning_arena.agents.decoding import Said
 from reasoning_arena.agents.kv_cache import columns_of, merged
@@ -26,10 +26,12 @@ COMPLETIONS = [[20, 21, 2], [22, 2], [23, 24, 25, 26, 2], [2]]
 STOPS = frozenset({2})
 
 
-@pytest.fixture(autouse=True, params=["plain", "recorded"])
+@pytest.fixture(autouse=True, params=["plain", "padded", "recorded"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything computed once and decoded plainly; nothing computed once, decoded on a GPU's buffers, pads and all."""
+    """Everything computed once; all rows together, with packed weights; nothing so, decoded on a GPU's buffers."""
     monkeypatch.setitem(BATCH_OVERHEAD, "cpu", 0 if request.param == "plain" else 1000)
+    if request.param == "padded":
+        monkeypatch.setattr(product, "LARGE", 0)
     if request.param == "recorded":
         monkeypatch.setattr(recorded, "RECORDED_ON", ("cpu",))
         monkeypatch.setattr(fused, "PADS_SKIPPED_ON", ())
