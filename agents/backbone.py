@@ -49,6 +49,11 @@ class Backbone:
                 self._choose_way()
 
     @property
+    def skips_pads(self) -> bool:
+        """Whether pads are not multiplied by weights."""
+        return self.fused is not None and self.fused.skips_pads
+
+    @property
     def version(self) -> int:
         """Another number after each change of what learns, in place: what was computed before holds no more."""
         return sum(one._version for one in self.learnt)

@@ -42,7 +42,7 @@ class Batches:
     def __init__(self, backbone: Backbone, pass_overhead: int) -> None:
         self.backbone = backbone
         # In pads: a batch more has fewer of them.
-        self.batch_overhead = pass_overhead * (PADS if backbone.fused and backbone.fused.skips_pads else 1)
+        self.batch_overhead = pass_overhead * (PADS if backbone.skips_pads else 1)
         self.prefixes = Prefixes(backbone, pass_overhead)
 
     @torch.no_grad()

@@ -3,10 +3,10 @@
 The weights are frozen, but for low-rank adapters beside them.
 
 What is saved: one product for queries, keys and values and one for both halves of the feed-forward layer; no keys and
-values copied for the heads of queries that share them; no pads multiplied by weights; of the last layer only what is
-wanted; where a token at a time is read, what all rows of a batch begin
-with is attended to where it stands; and most of what autograd keeps. ``agents.backbone`` uses it where a probe finds
-that it gives transformers' numbers, and transformers' own forward pass for every other architecture.
+values copied for the heads of queries that share them; on a CPU, no pads multiplied by weights; of the last layer only
+what is wanted; where a token at a time is read, what all rows of a batch begin with is attended to where it stands; and
+most of what autograd keeps. ``agents.backbone`` uses it where a probe finds that it gives transformers' numbers, and
+transformers' own forward pass for every other architecture.
 
 Notation: n rows, L new columns, C columns of a row's own memory, S columns of the shared head, H heads of keys and
 values, G heads of queries to each, d the size of a head, D hidden size.
@@ -114,7 +114,8 @@ class FusedDecoder:
         Args:
             embeds: ``[n, L, D]``.
             positions: ``[n, L]``.
-            blocked: added to the scores of a row's own columns, ``[n, 1, G * L, C + L]`` or as it broadcasts, or None.
+            blocked: added to the scores of a row's own columns, ``[n, 1, G * L, C + L]``, or of all;
+                where all columns are wanted, as it broadcasts; or None.
             layers: each layer's memory.
             wanted: of how many columns.
             columns: which of them are no pads, where those are to be passed over.

@@ -139,8 +139,8 @@ class Prefixes:
             return kept.head, left
         columns = len(soft.shared) + len(common)
         # A head that is longer than the rows would fill theirs with pads, which attention reads all the same.
-        fused, longest = self.backbone.fused, max(map(len, prompts)) - len(common)
-        along = fused is not None and fused.skips_pads and before is None and not ahead and columns <= longest
+        longest = max(map(len, prompts)) - len(common)
+        along = self.backbone.skips_pads and before is None and not ahead and columns <= longest
         if not columns or (len(prompts) - 1) * columns <= (0 if along else self.pass_overhead):
             return before, Soft(nothing, soft.shared, soft.own)
         if along:

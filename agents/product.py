@@ -128,21 +128,23 @@ def _of_rows(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
 def packing_pays(weight: Tensor) -> bool:
     """Whether weights like that one should be packed, here and now.
 
-    In bfloat16 a measurement decides, where both ways give the same to the last bit. In float32 they differ
-    by rounding, so that there nothing is left to chance: large weights are packed.
+    In bfloat16 a measurement decides, where both ways give products and gradients that are the same to the last bit. In
+    float32 they differ by rounding, so that there nothing is left to chance: large weights are packed.
     """
-    inputs = weight.shape[1]
     if weight.device.type != "cpu" or weight.dtype not in (torch.bfloat16, torch.float32) or weight.numel() < LARGE:
         return False
-    x = torch.linspace(-1, 1, 16 * inputs, dtype=weight.dtype).view(16, -1)
+    gradient, x = (torch.linspace(-1, 1, 16 * size, dtype=weight.dtype).view(16, -1) for size in weight.shape)
     try:
         packed = _pack(weight)
-        products = _multiply(x, packed, None), linear(x, weight)
+        both = (
+            (_multiply(x, packed, None), linear(x, weight)),
+            (_multiply(gradient, _pack(weight.mT), None), gradient @ weight),
+        )
     except (AttributeError, RuntimeError):  # these are torch's own affair, and may change or be missing
         return False
     if weight.dtype == torch.float32:
-        return bool((products[0] - products[1]).norm() < 1e-5 * products[1].norm())
-    if not torch.equal(*products):
+        return all(bool((ours - plain).norm() < 1e-5 * plain.norm()) for ours, plain in both)
+    if not all(torch.equal(*products) for products in both):
         return False
     plain = fast = float("inf")
     for _ in range(REPEATS):

@@ -130,7 +130,7 @@ def counted_flops(lm: LoadedModel, soft_tokens: int, prompts: Sequence[Ids], com
 
     Every parameter is used in a multiplication and an addition a token, once forward and once for the gradient of the
     activations; frozen weights get no gradient. What all rows begin with is counted once. Behind the last layer's
-    queries, keys and values, only tokens that the next one is predicted from count.
+    queries, keys and values, named as in Llama, only tokens that the next one is predicted from count.
 
     Args:
         lm: the model.
