@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from reasoning_arena.agents.fused import FusedDecoder
 from reasoning_arena.agents.kv_cache import SharedHeadCache
+from reasoning_arena.agents.layout import positions_of
 from reasoning_arena.agents.models import LoadedModel
+from reasoning_arena.agents.recorded_pass import Passes
 from torch import Tensor
 
 
@@ -41,6 +43,7 @@ class Backbone:
         self._switches_attention = lm.device.type == "cpu" and self.model.config._attn_implementation == "sdpa"
         self.layers = int(getattr(self.model.config.get_text_config(), "num_hidden_layers", 0))
         self.fused: FusedDecoder | None = None
+        self._passes: Passes | None = None  # through it, where they are recorded
         self.shares_prefix = False
         self._plain_head = self._head_is_plain()
         # A window counts columns back from each token; only in the ordinary layout are those the tokens before it.
@@ -65,9 +68,8 @@ class Backbone:
 
     def forward(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
         """What the logits of the last columns are made from, ``[n, wanted, ·]``; the cache grows by all columns."""
-        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
         if self.fused is not None:
-            return self.fused(embeds, positions, mask, cache, wanted)
+            return (self._passes or self.fused)(embeds, mask, cache, wanted)
         arguments: dict[str, Any] = {
             "inputs_embeds": embeds,
             "attention_mask": mask,
@@ -76,7 +78,7 @@ class Backbone:
         if self.shares_prefix:
             arguments[self._cache_name] = cache
         if self._takes_positions:
-            arguments["position_ids"] = positions
+            arguments["position_ids"] = positions_of(mask, embeds.shape[1])
         if self._switches_attention:
             self.model.set_attn_implementation("eager" if torch.is_grad_enabled() else "sdpa")
         if self._plain_head:
@@ -117,12 +119,13 @@ class Backbone:
         if self._plain_head:
             try:
                 self.fused = FusedDecoder(self.model)
+                self._passes = Passes.of(self.fused, self.learnt, self.lm.device)
             except ValueError:  # of another kind
                 pass
             else:
                 if self._is_right(rows, expected):
                     return
-                self.fused = None
+                self.fused = self._passes = None
         self.shares_prefix = self._is_right(rows, expected)
 
     def _is_right(self, rows: list[Tensor], expected: Tensor) -> bool:

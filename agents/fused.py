@@ -19,6 +19,7 @@ import torch
 from reasoning_arena.agents.adapters import taken_apart
 from reasoning_arena.agents.columns import Columns
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
+from reasoning_arena.agents.layout import positions_of
 from reasoning_arena.agents.parts import attended, attended_by_one, gated, normed, rotated
 from reasoning_arena.agents.product import AdaptedProduct, LowRank, Product, packing_pays
 from torch import Tensor, nn
@@ -84,12 +85,11 @@ class FusedDecoder:
         self.norm: Any = base.norm
         self.logits = self._product(output)
 
-    def __call__(self, embeds: Tensor, positions: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
+    def __call__(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
         """The last hidden states of the last new columns, ``[n, wanted, D]``; the cache grows by all new ones.
 
         Args:
             embeds: ``[n, L, D]``.
-            positions: ``[n, L]``.
             mask: which columns may be attended to, the shared ones and all that were there before and the new ones
                 in this order, ``[n, S + C + L]``; the shared ones always may.
             cache: what came before.
@@ -98,7 +98,7 @@ class FusedDecoder:
         length = embeds.shape[1]
         blocked = self._blocked(mask, length, cache, embeds.dtype)
         columns = Columns.of(mask[:, -length:]) if self.skips_pads and length > 1 else None
-        return self.through(embeds, positions, blocked, cache.layers, wanted, columns)
+        return self.through(embeds, positions_of(mask, length), blocked, cache.layers, wanted, columns)
 
     def through(
         self,

@@ -97,6 +97,11 @@ class SharedHeadCache(DynamicCache):
         """The rows' own keys and values."""
         return [layer.own for layer in self.layers if layer.own is not None]
 
+    @own.setter
+    def own(self, pairs: KeysValues) -> None:
+        nothing: list[Pair | None] = [None] * len(pairs)
+        self.layers = [SharedHeadLayer(*both) for both in zip(self.head or nothing, pairs, strict=True)]
+
     @property
     def whole(self) -> KeysValues:
         """Every row's keys and values, each with a copy of the head."""
@@ -243,6 +248,17 @@ def common_preamble(memories: Sequence[Memory]) -> KeysValues | None:
 def columns_of(head: KeysValues | None) -> int:
     """How many columns a head has."""
     return 0 if head is None else head[0][0].shape[2]
+
+
+def stacked(pairs: KeysValues) -> Tensor:
+    """Keys and values of K layers as one, ``[2 * K, n, H, L, d]``."""
+    return torch.stack([one for pair in pairs for one in pair])
+
+
+def unstacked(states: Tensor) -> KeysValues:
+    """The same as pairs again."""
+    each = states.unbind()
+    return list(zip(each[::2], each[1::2], strict=True))
 
 
 def detached(pairs: KeysValues) -> KeysValues:

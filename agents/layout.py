@@ -25,6 +25,11 @@ def left_padded(rows: Sequence[Ids], device: torch.device) -> tuple[Tensor, Tens
     return ids.flip(1), mask.flip(1)
 
 
+def positions_of(mask: Tensor, length: int) -> Tensor:
+    """The last columns' positions among those that hold a token, ``[n, length]`` of ``[n, L]``."""
+    return (mask.cumsum(1) - 1).clamp(min=0)[:, mask.shape[1] - length :]
+
+
 def common_start(rows: Sequence[Ids]) -> list[int]:
     """The tokens that all rows begin with."""
     lists = [list(row) for row in rows]

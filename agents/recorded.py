@@ -12,17 +12,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from reasoning_arena.agents import graphs
 from reasoning_arena.agents.backbone import Backbone
 from reasoning_arena.agents.fused import FusedDecoder
+from reasoning_arena.agents.graphs import Graphs
 from reasoning_arena.agents.kv_cache import KeysValues, Memory, Pair, columns_of, merged
 from torch import Tensor
 
 ROWS = 8  # in the smallest recording; larger ones have two, four … times as many
 COLUMNS = 128  # a recording's own columns are a multiple of this
 RECORDINGS = 32  # that are kept
-RECORDED_ON = ("cuda",)  # kinds of device
-# What rotates queries and keys in these ways is looked up anew as texts grow, which no recording can do.
-LOOKED_UP = "dynamic", "longrope"
 
 
 class RecordedLayer(NamedTuple):
@@ -53,8 +52,8 @@ class Recording:
         decoder: its layers.
         head: buffers of all layers for the shared keys and values, ``[1, H, S, d]``.
         own: those for the rows' own, ``[N, H, W, d]``.
-        stream: that it is recorded on; None where it is not.
-        pool: where a graph puts what it computes on the way.
+        recorder: records it.
+        pool: where it puts what it computes on the way.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Recording:
         decoder: FusedDecoder,
         head: KeysValues,
         own: KeysValues,
-        stream: torch.cuda.Stream | None,
+        recorder: Graphs,
         pool: Any,
     ) -> None:
         self.backbone, self.decoder, self.head, self.own = backbone, decoder, head, own
@@ -75,7 +74,7 @@ class Recording:
         self.logits = torch.empty(0, device=device)
         heads: list[Pair | None] = list(head) if columns_of(head) else [None] * len(own)
         self.layers = [RecordedLayer(*pairs, self.column) for pairs in zip(heads, own, strict=True)]
-        self.graph = None if stream is None else self._recorded(stream, pool)
+        self.replay = recorder.recorded(self._step, pool, warm_up=self._step)
 
     def begin(self, memory: Memory) -> None:
         """Take n rows in."""
@@ -94,13 +93,6 @@ class Recording:
         self.blocked.fill_(lowest)
         self.blocked[:n, 0, 0, :width] = torch.where(mask[:, shared:], 0.0, lowest).to(self.blocked.dtype)
 
-    def replay(self) -> None:
-        """Read every row's last token; ``logits`` are then of the next one."""
-        if self.graph is None:
-            self._step()
-        else:
-            self.graph.replay()
-
     @torch.no_grad()
     def _step(self) -> None:
         self.blocked.index_fill_(3, self.column, 0)
@@ -109,19 +101,6 @@ class Recording:
         self.logits = self.backbone.logits(features[:, -1])
         self.positions += 1
         self.column += 1
-
-    def _recorded(self, stream: torch.cuda.Stream, pool: Any) -> torch.cuda.CUDAGraph:
-        """The step as a graph."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(self.backbone.lm.device):
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):  # libraries prepare themselves at first use, which cannot be recorded
-                self._step()
-                self._step()
-            torch.cuda.current_stream().wait_stream(stream)
-            with torch.cuda.graph(graph, pool=pool, stream=stream):
-                self._step()
-        return graph
 
 
 class Recorder:
@@ -134,23 +113,19 @@ class Recorder:
 
     def __init__(self, backbone: Backbone, decoder: FusedDecoder) -> None:
         self.backbone, self.decoder = backbone, decoder
-        device = backbone.lm.device
-        # Its own: with a graph ends what cuBLAS keeps for the stream that it was recorded on, for other graphs, too.
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._pool: Any = None
+        self._graphs, self._pool = Graphs(backbone.lm.device), None
         self._arena = torch.zeros(0, dtype=backbone.lm.dtype, device=backbone.lm.device)
         self._per_column: int = decoder.kv_heads * decoder.size  # numbers
         self._recordings: dict[tuple[int, int, int], Recording] = {}
 
     @classmethod
     def of(cls, backbone: Backbone) -> "Recorder | None":
-        """A model's recorder, where its steps can be recorded and that is of use; one that learns is not recorded."""
+        """A model's recorder, where its steps can be recorded and that is of use."""
         decoder = backbone.fused
         if (
             decoder is None
-            or backbone.learnt
-            or backbone.lm.device.type not in RECORDED_ON
-            or decoder.rotary.rope_type in LOOKED_UP
+            or backbone.lm.device.type not in graphs.RECORDED_ON
+            or decoder.rotary.rope_type in graphs.LOOKED_UP
         ):
             return None
         return cls(backbone, decoder)
@@ -165,10 +140,10 @@ class Recorder:
             self._arena = self._arena.new_zeros(0)
             self._arena = self._arena.new_zeros(self._numbers(*size))
         if size not in self._recordings:
-            if not self._recordings and self._stream is not None:  # a pool ends with the last graph that uses it
-                self._pool = torch.cuda.graph_pool_handle()
+            if not self._recordings:
+                self._pool = self._graphs.pool()
             buffers = self._buffers(*size)
-            self._recordings[size] = Recording(self.backbone, self.decoder, *buffers, self._stream, self._pool)
+            self._recordings[size] = Recording(self.backbone, self.decoder, *buffers, self._graphs, self._pool)
         return self._recordings[size]
 
     def _buffers(self, shared: int, rows: int, columns: int) -> tuple[KeysValues, KeysValues]:

@@ -1,15 +1,18 @@
 """On a GPU everything is computed as it is on a CPU, up to rounding. Skipped where there is no GPU."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
-from reasoning_arena.agents import recorded
+from reasoning_arena.agents import graphs, recorded
+from reasoning_arena.agents.adapters import LowRankAdapters
 from reasoning_arena.agents.language_model import LanguageModel
 from reasoning_arena.agents.models import LoadedModel, load_model
 from reasoning_arena.agents.policy import SoftPromptPolicy
+from reasoning_arena.agents.recorded_pass import OFTEN
 from reasoning_arena.agents.soft_prompt import SoftPrompt, initial_soft_prompt
 from reasoning_arena.agents.steering import Soft
 from reasoning_arena.train.checkpoint import load_soft_prompt, load_state
@@ -34,17 +37,60 @@ def soft_prompt(lm: LoadedModel, length: int = 5) -> Tensor:
     return (torch.randn(length, lm.width, generator=generator) * 0.5).to(lm.device)
 
 
-def test_scores_and_gradients_equal_those_of_the_cpu(gpu: LoadedModel, lm: LoadedModel) -> None:
-    found = []
-    for one in (lm, gpu):
-        soft = soft_prompt(one).requires_grad_()
-        scored = LanguageModel(one).score(soft, PROMPTS, COMPLETIONS)
-        scored.logprobs.sum().backward()
-        assert soft.grad is not None
-        found.append((scored.logprobs.detach().cpu(), scored.greedy.cpu(), soft.grad.cpu()))
-    torch.testing.assert_close(found[1][0], found[0][0], atol=1e-4, rtol=1e-4)
-    assert torch.equal(found[1][1], found[0][1])
-    torch.testing.assert_close(found[1][2], found[0][2], atol=1e-3, rtol=1e-3)
+def adapted(lm: LoadedModel) -> tuple[LanguageModel, LowRankAdapters]:
+    own = LoadedModel(**vars(lm) | {"model": copy.deepcopy(lm.model)})
+    steering = LowRankAdapters(own, soft_prompt(own), 2, prompt_learns=True, seed=0, preamble=soft_prompt(own, 2))
+    for one in steering.adapters:
+        one.data = torch.randn(one.shape, generator=torch.Generator().manual_seed(2)).to(one) * 0.3
+    return LanguageModel(own), steering
+
+
+def assert_alike(gpu: Sequence[Tensor], cpu: Sequence[Tensor]) -> None:
+    for got, expected in zip(gpu, cpu, strict=True):
+        torch.testing.assert_close(got.cpu(), expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("owners", [None, [0, 0, 0, 1, 2, 2, 3, 4, 5, 6]])
+@pytest.mark.parametrize("rows", [1, 3, len(PROMPTS)])
+def test_recorded_scores_and_gradients_equal_those_of_the_cpu(
+    gpu: LoadedModel, lm: LoadedModel, owners: list[int] | None, rows: int
+) -> None:
+    prompts, completions, mine = PROMPTS[:rows], COMPLETIONS[:rows], owners and owners[:rows]
+    models = LanguageModel(lm), LanguageModel(gpu)
+    for turn in range(OFTEN + 3):
+        found, greedy = [], []
+        for model in models:
+            soft = (soft_prompt(model.lm) * (1 + turn)).requires_grad_()
+            other = (soft_prompt(model.lm) * -0.5).requires_grad_()
+            first = model.score(soft, prompts, completions, mine)
+            with torch.no_grad():
+                again = model.score(soft, prompts, completions, mine)
+            second = model.score(other, prompts[::-1], completions[::-1], mine)  # before the first one's gradient
+            of_other = torch.autograd.grad(second.logprobs.sum(), other)
+            of_first = torch.autograd.grad(first.logprobs.sum(), soft)
+            logprobs = [one.logprobs.detach() for one in (first, again, second)]
+            found.append([*logprobs, *of_first, *of_other])
+            greedy.append(first.greedy.cpu())
+        assert_alike(found[1], found[0])
+        assert torch.equal(*greedy)
+
+
+def test_recorded_adapters_equal_those_of_the_cpu(gpu: LoadedModel, lm: LoadedModel) -> None:
+    both = adapted(lm), adapted(gpu)
+    for _ in range(OFTEN + 3):
+        found, said = [], []
+        for model, steering in both:
+            said.append(
+                [one.tokens for one in model.generate(steering(), PROMPTS, 9, frozenset({2}), scored_next=True)]
+            )
+            scored = model.score(steering(), PROMPTS, COMPLETIONS)
+            of_learnt = torch.autograd.grad(scored.logprobs.sum(), [steering.weight, *steering.adapters])
+            found.append([scored.logprobs.detach(), *of_learnt])
+            with torch.no_grad():
+                for one in steering.adapters:
+                    one.mul_(-0.9)  # in place, as an optimiser does
+        assert_alike(found[1], found[0])
+        assert said[1] == said[0]
 
 
 @pytest.mark.parametrize("preamble", [0, 6])
@@ -74,7 +120,7 @@ def test_foreseen_answers_equal_decoded_ones(gpu: LoadedModel) -> None:
 def test_sampling_gives_the_same_with_and_without_recording(gpu: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for kinds in (("cuda",), ()):
-        monkeypatch.setattr(recorded, "RECORDED_ON", kinds)
+        monkeypatch.setattr(graphs, "RECORDED_ON", kinds)
         generator = torch.Generator("cuda").manual_seed(3)
         temperatures = [(0.0, 1.0, 0.7)] * len(PROMPTS)
         found.append(
