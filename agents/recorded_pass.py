@@ -21,10 +21,11 @@ from reasoning_arena.agents import graphs
 from reasoning_arena.agents.fused import FusedDecoder
 from reasoning_arena.agents.graphs import Graphs
 from reasoning_arena.agents.kv_cache import SharedHeadCache, stacked, unstacked
+from reasoning_arena.agents.product import applied
 from torch import Tensor
 from torch.nn.functional import pad
 
-ROWS, COLUMNS = 8, 16  # columns, and more rows than that, are computed in multiples of these
+UNIT = 8  # rows where they are more, columns and wanted columns are computed in multiples of this
 OFTEN = 2  # times that a size was met before it is recorded, which takes as long as three passes
 MOST_TOKENS = 2**14  # of a pass that is recorded; the kernels of a larger one take longer to compute than to launch
 MEMORY_SHARE = 16  # the recordings' buffers take one part in so many of the device's memory at the most
@@ -169,7 +170,7 @@ class Passes:
     def __call__(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
         """As the decoder's."""
         n, length, _ = embeds.shape
-        rows, columns = n if n < ROWS else _multiple(n, ROWS), _multiple(length, COLUMNS)
+        rows, columns = n if n < UNIT else _multiple(n), _multiple(length)
         alone = length == 1 and not torch.is_grad_enabled()  # which is computed in another way
         if alone or rows * columns > MOST_TOKENS:
             return self.decoder(embeds, mask, cache, wanted)
@@ -179,7 +180,7 @@ class Passes:
         before = stacked(own) if own else nothing.expand(-1, n, -1, -1, -1)
         shared, behind = head.shape[3], before.shape[3]
         # Pads stand before the columns, and rows of pads behind the rows.
-        left, left_before, more = columns - length, -behind % COLUMNS, rows - n
+        left, left_before, more = columns - length, -behind % UNIT, rows - n
         masks = mask.split([shared, behind, length], 1)
         masks = masks[0], pad(masks[1], (left_before, 0)), pad(masks[2], (left, 0))
         inputs = Inputs(
@@ -188,7 +189,7 @@ class Passes:
             head,
             pad(before, (0, 0, left_before, 0, 0, 0, 0, more)),
         )
-        more_wanted = min(_multiple(wanted, ROWS), columns) - wanted
+        more_wanted = min(_multiple(wanted), columns) - wanted
         features, new = self._computed(inputs, wanted + more_wanted)
         new = new[:, :n, :, left:]
         cache.own = unstacked(torch.cat([before, new], 3) if own else new)
@@ -222,7 +223,7 @@ class Passes:
             return recording.read(inputs)
         claim = Claim(slot)
         self._claims.add(claim)
-        outputs: tuple[Tensor, ...] = _Replayed.apply(recording, claim, *inputs, *self.learnt)
+        outputs: tuple[Tensor, ...] = applied(_Replayed, recording, claim, *inputs, *self.learnt)
         return outputs
 
     def _recording(self, size: Size, inputs: Inputs) -> RecordedPass | None:
@@ -262,11 +263,13 @@ class _Replayed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        recording: RecordedPass = ctx.recording
+        recording: RecordedPass | None = ctx.recording
+        if recording is None:
+            raise RuntimeError("the gradient of a recorded pass is computed once")
         ctx.recording = ctx.claim = None  # what it kept may be overwritten from now on
         return (None, None, *recording.derive(gradients))
 
 
-def _multiple(number: int, unit: int) -> int:
+def _multiple(number: int) -> int:
     """The least multiple of the unit that is no less."""
-    return -(-number // unit) * unit
+    return -(-number // UNIT) * UNIT
