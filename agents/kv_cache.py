@@ -192,8 +192,11 @@ class Context(NamedTuple):
             chosen: which of the rows.
             lengths: how many tokens of each completion stay.
         """
-        device = self.memory.mask.device
-        memory = self.memory.rows(torch.tensor(list(chosen), device=device))
+        device, memory = self.memory.mask.device, self.memory
+        if list(chosen) == list(range(len(memory.mask))):
+            memory = memory._replace(mask=memory.mask.clone())
+        else:
+            memory = memory.rows(torch.tensor(list(chosen), device=device))
         if self.inputs:
             stay = torch.arange(self.inputs, device=device) < torch.tensor(list(lengths), device=device)[:, None]
             memory.mask[:, -self.inputs :] &= stay
@@ -221,8 +224,8 @@ def merged(memories: Sequence[Memory], room: int) -> tuple[SharedHeadCache, Tens
     own: KeysValues = []
     for layer in range(len(memories[0].own)):  # one after another: all of them twice would be gigabytes
         pairs = [memory.behind(shared, layer) for memory in memories]
-        keys = torch.cat([pad(keys, (0, 0, by, room)) for (keys, _), by in zip(pairs, short, strict=True)])
-        values = torch.cat([pad(values, (0, 0, by, room)) for (_, values), by in zip(pairs, short, strict=True)])
+        keys = torch.cat([_padded(keys, by, room) for (keys, _), by in zip(pairs, short, strict=True)])
+        values = torch.cat([_padded(values, by, room) for (_, values), by in zip(pairs, short, strict=True)])
         own.append((keys, values))
     masks = [
         torch.cat([memory.mask[:, :shared], pad(memory.mask[:, shared:], (by, 0))], 1)
@@ -268,6 +271,10 @@ def detached(pairs: KeysValues) -> KeysValues:
 
 def _copied(states: Tensor) -> Tensor:
     return states.clone(memory_format=torch.contiguous_format)
+
+
+def _padded(states: Tensor, before: int, behind: int) -> Tensor:
+    return pad(states, (0, 0, before, behind)) if before or behind else states  # which would be copied for nothing
 
 
 def _rows(pair: Pair, index: Tensor) -> Pair:

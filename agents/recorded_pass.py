@@ -25,7 +25,9 @@ from reasoning_arena.agents.product import applied
 from torch import Tensor
 from torch.nn.functional import pad
 
-UNIT = 8  # rows where they are more, columns and wanted columns are computed in multiples of this
+UNIT = 8  # more rows than that, and wanted columns, are computed in multiples of it
+COLUMNS = 64  # columns in multiples of this, but of a half, a quarter … of it, down to UNIT, where that adds more than
+PADS = 1024  # tokens to a pass
 OFTEN = 2  # times that a size was met before it is recorded, which takes as long as three passes
 MOST_TOKENS = 2**14  # of a pass that is recorded; the kernels of a larger one take longer to compute than to launch
 MEMORY_SHARE = 16  # the recordings' buffers take one part in so many of the device's memory at the most
@@ -170,7 +172,9 @@ class Passes:
     def __call__(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
         """As the decoder's."""
         n, length, _ = embeds.shape
-        rows, columns = n if n < UNIT else _multiple(n), _multiple(length)
+        rows = n if n < UNIT else _multiple(n, UNIT)
+        unit = _unit(rows)
+        columns = _multiple(length, unit)
         alone = length == 1 and not torch.is_grad_enabled()  # which is computed in another way
         if alone or rows * columns > MOST_TOKENS:
             return self.decoder(embeds, mask, cache, wanted)
@@ -180,7 +184,7 @@ class Passes:
         before = stacked(own) if own else nothing.expand(-1, n, -1, -1, -1)
         shared, behind = head.shape[3], before.shape[3]
         # Pads stand before the columns, and rows of pads behind the rows.
-        left, left_before, more = columns - length, -behind % UNIT, rows - n
+        left, left_before, more = columns - length, -behind % unit, rows - n
         masks = mask.split([shared, behind, length], 1)
         masks = masks[0], pad(masks[1], (left_before, 0)), pad(masks[2], (left, 0))
         inputs = Inputs(
@@ -189,7 +193,7 @@ class Passes:
             head,
             pad(before, (0, 0, left_before, 0, 0, 0, 0, more)),
         )
-        more_wanted = min(_multiple(wanted), columns) - wanted
+        more_wanted = min(_multiple(wanted, UNIT), columns) - wanted
         features, new = self._computed(inputs, wanted + more_wanted)
         new = new[:, :n, :, left:]
         cache.own = unstacked(torch.cat([before, new], 3) if own else new)
@@ -270,6 +274,14 @@ class _Replayed(torch.autograd.Function):
         return (None, None, *recording.derive(gradients))
 
 
-def _multiple(number: int) -> int:
+def _unit(rows: int) -> int:
+    """What the columns of so many rows are multiples of."""
+    unit = UNIT
+    while unit < COLUMNS and 2 * unit * rows <= PADS:
+        unit *= 2
+    return unit
+
+
+def _multiple(number: int, unit: int) -> int:
     """The least multiple of the unit that is no less."""
-    return -(-number // UNIT) * UNIT
+    return -(-number // unit) * unit

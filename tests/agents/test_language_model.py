@@ -37,7 +37,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(fused, "PADS_SKIPPED_ON", ())
         monkeypatch.setattr(recorded, "ROWS", 1)  # all sizes are met
         monkeypatch.setattr(recorded, "COLUMNS", 4)
-        for name, value in (("UNIT", 3), ("OFTEN", 0)):
+        for name, value in (("UNIT", 3), ("PADS", 0), ("OFTEN", 0)):
             monkeypatch.setattr(recorded_pass, name, value)
 
 

@@ -112,6 +112,7 @@ def test_recordings_end_together_when_their_memory_is_spent(
     lm: LoadedModel, passes: Passes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorded_pass, "OFTEN", 0)
+    monkeypatch.setattr(recorded_pass, "PADS", 0)
     layers = len(passes.decoder.layers)
     with torch.no_grad():
         read(passes, layers, made(lm, 0, 8, 8))
