@@ -27,6 +27,7 @@ from transformers import PreTrainedModel
 
 COPIES = 2**32  # bytes; if packed weights took more, those for gradients would not be packed
 PADS_SKIPPED_ON = ("cpu",)  # on a GPU pads cost less than it takes to find out where they are
+HALVES_APART_ON = ("cuda",)  # a GPU computes with halves of rows several times more slowly than with what is one piece
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
 Multiply = Callable[[Tensor], Tensor]
 
@@ -49,7 +50,7 @@ class FusedLayer:
         attention, mlp = layer.self_attn, layer.mlp
         self.norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
         self.qkv = product(attention.q_proj, attention.k_proj, attention.v_proj)
-        self.gate_up = product(mlp.gate_proj, mlp.up_proj)
+        self.gate_up = product(mlp.gate_proj, mlp.up_proj, halved=True)
         self.out, self.down = product(attention.o_proj), product(mlp.down_proj)
 
 
@@ -142,13 +143,14 @@ class FusedDecoder:
             x = x + layer.down(gated(layer.gate_up(_normed(x, layer.mlp_norm))))
         return columns.whole(_normed(x, self.norm))
 
-    def _product(self, *layers: nn.Module) -> Multiply:
-        """Of what multiplies the same input."""
+    def _product(self, *layers: nn.Module, halved: bool = False) -> Multiply:
+        """Of what multiplies the same input; ``halved`` where the next step takes the halves of what it gives apart."""
         linears, adapters = zip(*map(taken_apart, layers), strict=True)
         weight, bias = _side_by_side(linears)
         if weight.shape not in self._pays:
             self._pays[weight.shape] = packing_pays(weight)
-        product = Product(weight, bias, self._pays[weight.shape], self._packed_back)
+        by_column = halved and weight.device.type in HALVES_APART_ON
+        product = Product(weight, bias, self._pays[weight.shape], self._packed_back, by_column)
         if not any(adapters):
             return product
         return AdaptedProduct(

@@ -30,17 +30,25 @@ class Product:
         bias: likewise.
         packed: whether to multiply by a packed copy of the weight; ``packing_pays`` says.
         packed_back: whether to compute gradients by another one.
+        by_column: whether outputs lie in memory one after another, each of all rows, where the weight is not packed;
+            some of them are then one piece of it.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, packed: bool, packed_back: bool) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, packed: bool, packed_back: bool, by_column: bool = False
+    ) -> None:
         self.weight, self.bias, self.packed, self.packed_back = weight, bias, packed, packed_back
+        self.by_column = by_column
 
     def __call__(self, x: Tensor) -> Tensor:
         """The product with ``x``, ``[…, I]``."""
-        if not self.packed:
-            return linear(x, self.weight, self.bias)
-        product: Tensor = applied(_PackedProduct, x, self)
-        return product
+        if self.packed:
+            product: Tensor = applied(_PackedProduct, x, self)
+            return product
+        if self.by_column:
+            product = self.weight @ x.mT
+            return (product if self.bias is None else product + self.bias[:, None]).mT
+        return linear(x, self.weight, self.bias)
 
     @cached_property
     def forth(self) -> Tensor:

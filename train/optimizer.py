@@ -1,6 +1,7 @@
 """One gradient step on what learns: Adam, warm-up and decay, clipping; no step on a loss that is no number."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -48,11 +49,12 @@ class Optimizer:
         self.rounds, self.done = rounds, 0
         self.progress: float | None = None
 
-    def step(self, own_loss: Tensor | None) -> Update | None:
+    def step(self, own_loss: Tensor | None, meanwhile: Callable[[], None] | None = None) -> Update | None:
         """Descend the loss once; where several processes learn together, the mean of theirs.
 
         Args:
             own_loss: of this process's questions, or None where there is nothing in them to learn from.
+            meanwhile: done while a GPU is at the gradient.
 
         Returns:
             what the step was; None where no process has a loss, and there is none.
@@ -64,6 +66,8 @@ class Optimizer:
         self.adam.zero_grad(set_to_none=True)
         if own_loss is not None:
             own_loss.backward()
+        if meanwhile is not None:
+            meanwhile()
         loss = distributed.averaged(self.parameters, own_loss)
         if loss is None:
             return None

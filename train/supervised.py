@@ -37,6 +37,22 @@ class Played(NamedTuple):
     targets: Sequence[Completion]
 
 
+class Asked(NamedTuple):
+    """The questions of a round, told by the scout.
+
+    Attributes:
+        questions: they.
+        tasks: of which task each one is.
+        targets: what is imitated.
+        wrong: answers to each question that are not to be given, where those are learnt from.
+    """
+
+    questions: Sequence[str]
+    tasks: Sequence[str]
+    targets: Sequence[Completion]
+    wrong: Sequence[Sequence[Completion]]
+
+
 class SupervisedRound:
     """Cross-entropy on the gold answer, or on the worked solution; contrastive, on its wrong alternatives too.
 
@@ -52,6 +68,7 @@ class SupervisedRound:
         self.stream = new_stream(config)
         self.before, self.after = Lanes(config, self.stream.progression), Lanes(config, self.stream.progression)
         self.scout = Lanes(config, self.stream.progression) if policy.foresees else None
+        self.next: Asked | None = None  # asked ahead
         self.last: tuple[Played, Begun] | None = None  # not yet scored again
         self.waiting: list[tuple[Played, list[Begun]]] = []  # before and after the step, not yet decoded
         self.results: list[RoundResult] = []
@@ -61,12 +78,11 @@ class SupervisedRound:
         if self.scout is None:
             questions, tasks = self.before.questions, self.before.tasks
             rewards, told = self.before.answer(texts(self.policy.act(questions, tasks)))
-            played = self._learn(questions, told)
+            played = self._learn(self._asked(questions, told))
             self._note(played, rewards, self.after.answer(texts(self.policy.act(questions, tasks)))[0])
             return played.update
-        questions = self.scout.questions
-        _, told = self.scout.answer([""] * len(questions))
-        return self._learn(questions, told).update
+        (asked, self.next) = (self.next or self._scouted(self.scout), None)
+        return self._learn(asked).update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:
         """Decode what has to be decoded, once enough has come together, or at once where the stream follows success."""
@@ -92,9 +108,25 @@ class SupervisedRound:
         self.waiting = [(played, begun[2 * k : 2 * k + 2]) for k, (played, _) in enumerate(self.waiting)]
         return begun[2 * len(self.waiting) :]
 
-    def _learn(self, questions: Sequence[str], told: Info) -> Played:
+    def _scouted(self, scout: Lanes) -> Asked:
+        """The next questions."""
+        questions = scout.questions
+        _, told = scout.answer([""] * len(questions))
+        return self._asked(questions, told)
+
+    def _ask_ahead(self) -> None:
+        """Have the next questions, and their tokens, before they are needed."""
+        if self.scout is not None and not self.stream.follows_success:
+            self.next = self._scouted(self.scout)
+            for question in self.next.questions:
+                self.policy.encoder.prompt_ids(question)  # which it remembers
+
+    def _asked(self, questions: Sequence[str], told: Info) -> Asked:
+        return Asked(questions, told["task"].tolist(), self._targets(told), self._wrong(told))
+
+    def _learn(self, asked: Asked) -> Played:
         """One step on these questions, and on earlier ones beside them; foreseen are the answers before it, too."""
-        n, tasks, targets, wrong = len(questions), told["task"].tolist(), self._targets(told), self._wrong(told)
+        (questions, tasks, targets, wrong), n = asked, len(asked.questions)
         again = self.stream.replay.draw()
         # The questions' targets first, then what is gone over again, then wrong answers to the questions.
         completions = [*targets, *(one.completion for one in again), *(ids for some in wrong for ids in some)]
@@ -119,7 +151,8 @@ class SupervisedRound:
             weights += contrast(logprobs, torch.tensor(owners, device=weights.device))
         factors = self.stream.emphasis.factors([*tasks, *(one.task for one in again)])
         weights *= factors[owners].to(weights)
-        update = self.optimizer.step(weighted_completions(scored, weights, n + len(again)))
+        loss = weighted_completions(scored, weights, n + len(again))
+        update = self.optimizer.step(loss, meanwhile=self._ask_ahead)
         played = Played(update, questions, tasks, targets)
         if before is not None:
             self.last = played, before

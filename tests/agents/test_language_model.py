@@ -35,6 +35,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     if request.param == "recorded":
         monkeypatch.setattr(graphs, "RECORDED_ON", ("cpu",))
         monkeypatch.setattr(fused, "PADS_SKIPPED_ON", ())
+        monkeypatch.setattr(fused, "HALVES_APART_ON", ("cpu",))
         monkeypatch.setattr(recorded, "ROWS", 1)  # all sizes are met
         monkeypatch.setattr(recorded, "COLUMNS", 4)
         for name, value in (("UNIT", 3), ("PADS", 0), ("OFTEN", 0)):
