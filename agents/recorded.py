@@ -1,7 +1,7 @@
 """Steps of decoding that are recorded, as a GPU needs it.
 
-On a GPU a step has a thousand kernels, which take longer to launch one by one than to compute. There it is recorded as
-a CUDA graph, on buffers that stay where they are, and replayed for every token. Buffers come in few sizes, so that few
+On a GPU a step has a thousand kernels, which take longer to launch one by one than to compute. There it is recorded,
+on buffers that stay where they are, and replayed for every token. Buffers come in few sizes, so that few
 recordings serve all batches; rows and columns that a batch leaves empty are computed and not looked at.
 
 Notation: n rows, N rows of a recording, H heads of keys and values, S shared columns, W columns of a recording's rows,
