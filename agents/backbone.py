@@ -119,7 +119,7 @@ class Backbone:
         if self._plain_head:
             try:
                 self.fused = FusedDecoder(self.model)
-                self._passes = Passes.of(self.fused, self.learnt, self.lm.device)
+                self._passes = Passes.of(self.fused, bool(self.learnt), self.lm.device)
             except ValueError:  # of another kind
                 pass
             else:

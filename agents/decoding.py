@@ -120,12 +120,10 @@ def choose(logits: Tensor, temperature: Tensor | None, generator: torch.Generato
 
     The most likely token where ``temperature`` is 0, or None, else a sample at that temperature.
     """
-    drawn = torch.zeros(len(logits), device=logits.device)
+    chosen, drawn = logits.argmax(-1), torch.zeros(len(logits), device=logits.device)
     if temperature is None:
-        return logits.argmax(-1), drawn
-    chosen = torch.empty(len(logits), dtype=torch.long, device=logits.device)
-    warm, cold = (rows.nonzero().squeeze(1) for rows in (temperature > 0, temperature == 0))
-    chosen[cold] = logits[cold].argmax(-1)
+        return chosen, drawn
+    warm = temperature.nonzero().squeeze(1)
     if len(warm):
         probabilities = torch.softmax(logits[warm] / temperature[warm, None], -1)
         # One number a row, where torch.multinomial draws one for every token of the vocabulary.

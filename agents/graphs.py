@@ -24,7 +24,8 @@ class Graphs:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        # Its own: with a graph ends what cuBLAS keeps for the stream that it was recorded on, for other graphs, too.
+        # Its own: where a graph ends, so does what cuBLAS keeps for the stream it was recorded on, and other graphs
+        # of that stream could not be replayed any more. They end together.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def pool(self) -> Any:
@@ -36,7 +37,8 @@ class Graphs:
 
         Args:
             work: on memory that stays where it is.
-            pool: where it puts what it computes on the way; graphs that share one must not need it after another ran.
+            pool: where it puts what it computes on the way. Of graphs that share one, none may run between two that
+                belong together, as a pass and its gradient do.
             warm_up: done before, since libraries prepare themselves at first use, which cannot be recorded.
         """
         if self._stream is None:

@@ -52,7 +52,7 @@ class Recording:
         decoder: its layers.
         head: buffers of all layers for the shared keys and values, ``[1, H, S, d]``.
         own: those for the rows' own, ``[N, H, W, d]``.
-        recorder: records it.
+        recorder: records the step.
         pool: where it puts what it computes on the way.
     """
 

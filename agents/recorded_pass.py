@@ -2,6 +2,7 @@
 
 A pass is computed in the next larger one of few sizes, so that few recordings serve all batches. What comes often is
 recorded; of the rest the same kernels are launched one by one, so that it makes no difference when recording began.
+Very large passes, and the gradients of a model that learns itself, are never recorded.
 
 Between a pass and its gradient other passes may come. What a recording keeps for its gradient lies in a slot, which no
 other pass gets before that gradient was computed, or can be asked for by nobody any more.
@@ -23,14 +24,18 @@ from reasoning_arena.agents.graphs import Graphs
 from reasoning_arena.agents.kv_cache import SharedHeadCache, stacked, unstacked
 from reasoning_arena.agents.product import applied
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 UNIT = 8  # more rows than that, and wanted columns, are computed in multiples of it
-COLUMNS = 64  # columns in multiples of this, but of a half, a quarter … of it, down to UNIT, where that adds more than
-PADS = 1024  # tokens to a pass
-OFTEN = 2  # times that a size was met before it is recorded, which takes as long as three passes
+COLUMNS = 64  # and columns in multiples of this, or of its half, its quarter … down to UNIT, where it is too much
+PADS = 1024  # tokens that such a multiple may hold in all rows
+OFTEN = 2  # times that a size was met before it is recorded, which takes as long as three passes; then 4, 8 …
+RECORDINGS = 64  # that are kept
 MOST_TOKENS = 2**14  # of a pass that is recorded; the kernels of a larger one take longer to compute than to launch
-MEMORY_SHARE = 16  # the recordings' buffers take one part in so many of the device's memory at the most
+# The recordings' buffers take one part in so many of the device's memory at the most. What they compute on the way is
+# not counted: of each slot it takes what the largest of its passes does.
+MEMORY_SHARE = 16
 OTHER_MEMORY = 2**34  # bytes; that of what is no GPU
 
 
@@ -54,7 +59,7 @@ class Size(NamedTuple):
     """What recordings are told apart by.
 
     Attributes:
-        slot: where what the gradient needs is kept; None where there will be none.
+        slot: where what the gradient needs is kept, in memory of the slot's own; None where there will be none.
         learn: which of the inputs want a gradient.
         rows: n.
         columns: L.
@@ -83,29 +88,29 @@ class RecordedPass:
     """A pass of one size, on buffers that stay where they are.
 
     Args:
-        passes: whose it is.
+        decoder: the layers.
         size: its size.
         like: inputs of this size.
+        recorder: records it.
         pool: where it puts what it computes on the way.
     """
 
-    def __init__(self, passes: "Passes", size: Size, like: Inputs, pool: Any) -> None:
-        self._passes, self._size = passes, size
+    def __init__(self, decoder: FusedDecoder, size: Size, like: Inputs, recorder: Graphs, pool: Any) -> None:
+        self._decoder, self._size = decoder, size
         self._inputs = Inputs(*(torch.zeros_like(one, requires_grad=False) for one in like))
         self._inputs.mask.fill_(True)
         for one, learns in zip(self._inputs, size.learn, strict=True):
             one.requires_grad_(learns)
-        self._sources = (*self._inputs, *passes.learnt)  # of gradients
         self._outputs: tuple[Tensor, ...] = ()
         self._gradients: tuple[Tensor, ...] = ()
         layers, _, heads, _, width = like.head.shape
         shapes = (size.rows, size.wanted, like.embeds.shape[2]), (layers, size.rows, heads, size.columns, width)
         self._of_outputs = [like.embeds.new_zeros(shape) for shape in shapes]
         if size.slot is None:
-            self._forward = passes.graphs.recorded(self._read, pool, warm_up=self._read)
+            self._forward = recorder.recorded(self._read, pool, warm_up=self._read)
         else:
-            self._forward = passes.graphs.recorded(self._read, pool, warm_up=self._read_and_derive)
-            self._backward = passes.graphs.recorded(self._derive, pool)
+            self._forward = recorder.recorded(self._read, pool, warm_up=self._read_and_derive)
+            self._backward = recorder.recorded(self._derive, pool)
 
     def read(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Features of the wanted columns, ``[n, wanted, D]``, and the new keys and values, ``[2 * K, n, H, L, d]``."""
@@ -115,22 +120,22 @@ class RecordedPass:
         return tuple(one.clone() for one in self._outputs)
 
     def derive(self, of_outputs: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """The gradients of the inputs and of what learns; None for what wants none."""
+        """The gradients of the inputs; None for those that want none."""
         for buffer, one in zip(self._of_outputs, of_outputs, strict=True):
             buffer.zero_() if one is None else buffer.copy_(one)
         self._backward()
         found = iter(self._gradients)
-        return [next(found).clone() if one.requires_grad else None for one in self._sources]
+        return [next(found).clone() if one.requires_grad else None for one in self._inputs]
 
     def _read(self) -> None:
         with torch.set_grad_enabled(self._size.slot is not None):
-            self._outputs = self._passes.through(self._inputs, self._size.wanted)
+            self._outputs = through(self._decoder, self._inputs, self._size.wanted)
 
     def _derive(self) -> None:
         known = [i for i, one in enumerate(self._outputs) if one.requires_grad]
         self._gradients = torch.autograd.grad(
             [self._outputs[i] for i in known],
-            [one for one in self._sources if one.requires_grad],
+            [one for one in self._inputs if one.requires_grad],
             [self._of_outputs[i] for i in known],
             allow_unused=True,
             materialize_grads=True,
@@ -147,27 +152,28 @@ class Passes:
 
     Args:
         decoder: the layers.
-        learnt: what of them learns.
+        learns: whether they learn themselves, as adapters in them do.
         device: where they are.
     """
 
-    def __init__(self, decoder: FusedDecoder, learnt: Sequence[Tensor], device: torch.device) -> None:
-        self.decoder, self.learnt, self.graphs = decoder, learnt, Graphs(device)
+    def __init__(self, decoder: FusedDecoder, learns: bool, device: torch.device) -> None:
+        self.decoder, self.learns, self.graphs = decoder, learns, Graphs(device)
         on_gpu = device.type == "cuda"
         self._room = torch.cuda.get_device_properties(device).total_memory if on_gpu else OTHER_MEMORY
         self._room //= MEMORY_SHARE  # bytes
         self._held = 0  # of those
         self._met: Counter[Size] = Counter()
+        self._patience = 1
         self._recordings: dict[Size, RecordedPass] = {}
         self._pools: dict[int | None, Any] = {}  # by slot
         self._claims: weakref.WeakSet[Claim] = weakref.WeakSet()
 
     @classmethod
-    def of(cls, decoder: FusedDecoder, learnt: Sequence[Tensor], device: torch.device) -> "Passes | None":
+    def of(cls, decoder: FusedDecoder, learns: bool, device: torch.device) -> "Passes | None":
         """A decoder's passes, where they can be recorded and that is of use."""
         if device.type not in graphs.RECORDED_ON or decoder.rotary.rope_type in graphs.LOOKED_UP:
             return None
-        return cls(decoder, learnt, device)
+        return cls(decoder, learns, device)
 
     def __call__(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
         """As the decoder's."""
@@ -175,8 +181,10 @@ class Passes:
         rows = n if n < UNIT else _multiple(n, UNIT)
         unit = _unit(rows)
         columns = _multiple(length, unit)
-        alone = length == 1 and not torch.is_grad_enabled()  # which is computed in another way
-        if alone or rows * columns > MOST_TOKENS:
+        derived = torch.is_grad_enabled()
+        # A single column is computed in another way. Where several graphs with the same parameters are alive, recording
+        # one's gradient would have it wait for work outside the recording.
+        if (length == 1 and not derived) or (self.learns and derived) or rows * columns > MOST_TOKENS:
             return self.decoder(embeds, mask, cache, wanted)
         own, decoder = cache.own, self.decoder
         nothing = embeds.new_zeros(2 * len(decoder.layers), 1, decoder.kv_heads, 0, decoder.size)
@@ -195,39 +203,29 @@ class Passes:
         )
         more_wanted = min(_multiple(wanted, UNIT), columns) - wanted
         features, new = self._computed(inputs, wanted + more_wanted)
-        new = new[:, :n, :, left:]
+        whole, new = new, new[:, :n, :, left:]
+        if whole.nbytes > 2 * new.nbytes:  # which is kept for as long as the rows' memory is
+            new = new.contiguous()
         cache.own = unstacked(torch.cat([before, new], 3) if own else new)
         return features[:n, more_wanted:]
-
-    def through(self, inputs: Inputs, wanted: int) -> tuple[Tensor, Tensor]:
-        """What a pass gives, one kernel after another: as ``RecordedPass.read``."""
-        embeds, mask, head, before = inputs
-        behind = before.shape[3]
-        cache = SharedHeadCache(
-            len(self.decoder.layers),
-            unstacked(head) if head.shape[3] else None,
-            unstacked(before) if behind else None,
-        )
-        features = self.decoder(embeds, mask, cache, wanted)
-        return features, stacked([(keys[:, :, behind:], values[:, :, behind:]) for keys, values in cache.own])
 
     def _computed(self, inputs: Inputs, wanted: int) -> Sequence[Tensor]:
         """The same, by a recording where there is one."""
         learn = tuple(torch.is_grad_enabled() and one.requires_grad for one in inputs)
         slot = None
-        if any(learn) or (torch.is_grad_enabled() and self.learnt):
+        if any(learn):
             taken = {claim.slot for claim in self._claims}
             slot = next(slot for slot in itertools.count() if slot not in taken)
         rows, columns, _ = inputs.embeds.shape
         size = Size(slot, learn, rows, columns, inputs.head.shape[3], inputs.before.shape[3], wanted)
         recording = self._recording(size, inputs)
         if recording is None:
-            return self.through(inputs, wanted)
+            return through(self.decoder, inputs, wanted)
         if slot is None:
             return recording.read(inputs)
         claim = Claim(slot)
         self._claims.add(claim)
-        outputs: tuple[Tensor, ...] = applied(_Replayed, recording, claim, *inputs, *self.learnt)
+        outputs: tuple[Tensor, ...] = applied(_Replayed, recording, claim, *inputs)
         return outputs
 
     def _recording(self, size: Size, inputs: Inputs) -> RecordedPass | None:
@@ -236,24 +234,39 @@ class Passes:
             self._met[size] += 1
             new_states = 2 * len(self.decoder.layers) * self.decoder.kv_heads * self.decoder.size
             new_states *= size.rows * size.columns * inputs.embeds.element_size()
-            needed = sum(one.nbytes for one in inputs) + 2 * new_states  # and their gradients
-            if self._met[size] <= OFTEN or needed > self._room:
+            needed = sum(one.nbytes for one in inputs) + 2 * new_states  # which are given a gradient
+            if self._met[size] <= OFTEN * self._patience or needed > self._room:
                 return None
-            if self._held + needed > self._room:
+            if self._held + needed > self._room or len(self._recordings) == RECORDINGS:
                 if len(self._claims):  # all recordings end together, and one of them is still needed
                     return None
                 self._forget()
             if size.slot not in self._pools:
                 self._pools[size.slot] = self.graphs.pool()
+            try:
+                self._recordings[size] = RecordedPass(self.decoder, size, inputs, self.graphs, self._pools[size.slot])
+            except BaseException:  # out of memory, or interrupted; half of it may have been recorded
+                self._forget()
+                raise
             self._held += needed
-            self._recordings[size] = RecordedPass(self, size, inputs, self._pools[size.slot])
         return self._recordings[size]
 
     def _forget(self) -> None:
         self._recordings.clear()
         self._pools.clear()
         self._met.clear()
-        self._held = 0
+        self._held, self._patience = 0, 2 * self._patience
+
+
+def through(decoder: FusedDecoder, inputs: Inputs, wanted: int) -> tuple[Tensor, Tensor]:
+    """What a pass gives, one kernel after another: as ``RecordedPass.read``."""
+    embeds, mask, head, before = inputs
+    behind = before.shape[3]
+    cache = SharedHeadCache(
+        len(decoder.layers), unstacked(head) if head.shape[3] else None, unstacked(before) if behind else None
+    )
+    features = decoder(embeds, mask, cache, wanted)
+    return features, stacked([(keys[:, :, behind:], values[:, :, behind:]) for keys, values in cache.own])
 
 
 class _Replayed(torch.autograd.Function):
@@ -263,9 +276,10 @@ class _Replayed(torch.autograd.Function):
     def forward(ctx: Any, recording: RecordedPass, claim: Claim, *inputs: Tensor) -> tuple[Tensor, ...]:
         ctx.recording, ctx.claim = recording, claim
         ctx.set_materialize_grads(False)
-        return recording.read(inputs[: len(Inputs._fields)])
+        return recording.read(inputs)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         recording: RecordedPass | None = ctx.recording
         if recording is None:

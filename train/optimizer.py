@@ -54,7 +54,7 @@ class Optimizer:
 
         Args:
             own_loss: of this process's questions, or None where there is nothing in them to learn from.
-            meanwhile: done while a GPU is at the gradient.
+            meanwhile: done once the gradient is under way, which takes a GPU a time of its own.
 
         Returns:
             what the step was; None where no process has a loss, and there is none.

@@ -38,10 +38,10 @@ class Played(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The questions of a round, told by the scout.
+    """A round's questions, and what there is to learn from them.
 
     Attributes:
-        questions: they.
+        questions: what is asked.
         tasks: of which task each one is.
         targets: what is imitated.
         wrong: answers to each question that are not to be given, where those are learnt from.
@@ -191,6 +191,7 @@ class SupervisedRound:
 
     def skip(self, rounds: int) -> None:
         """Pass over questions."""
+        assert self.next is None, "a round has been asked ahead"
         for lanes in (self.before, self.after, self.scout):
             if lanes is not None:
                 lanes.skip(rounds)

@@ -1,11 +1,14 @@
 """Recorded passes give what the decoder gives, whatever other passes come between one and its gradient."""
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
 import torch
 from reasoning_arena.agents import fused, recorded_pass
 from reasoning_arena.agents.fused import FusedDecoder
+from reasoning_arena.agents.graphs import Graphs
 from reasoning_arena.agents.kv_cache import KeysValues, SharedHeadCache
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.recorded_pass import OFTEN, Passes
@@ -22,7 +25,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def passes(lm: LoadedModel) -> Passes:
-    return Passes(FusedDecoder(lm.model), [], lm.device)
+    return Passes(FusedDecoder(lm.model), False, lm.device)
 
 
 def made(lm: LoadedModel, seed: int, *shape: int) -> Tensor:
@@ -143,3 +146,47 @@ def test_large_passes_and_single_columns_are_not_recorded(
             embeds = made(lm, 0, *shape)
             assert_close(read(passes, layers, embeds, wanted=1), read(passes.decoder, layers, embeds, wanted=1))
     assert not passes._recordings
+
+
+def test_what_a_model_computes_to_learn_itself_is_not_recorded(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded_pass, "OFTEN", 0)
+    passes = Passes(FusedDecoder(lm.model), True, lm.device)
+    read(passes, len(passes.decoder.layers), made(lm, 0, 2, 8))
+    assert not passes._recordings
+    with torch.no_grad():
+        read(passes, len(passes.decoder.layers), made(lm, 0, 2, 8))
+    assert len(passes._recordings) == 1
+
+
+def test_passes_end_with_who_used_them(lm: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded_pass, "OFTEN", 0)
+    passes = Passes(FusedDecoder(lm.model), False, lm.device)
+    monkeypatch.setattr(
+        Graphs, "recorded", lambda self, work, pool, warm_up=None: work() or (lambda: None)
+    )  # as a graph
+    read(passes, len(passes.decoder.layers), made(lm, 0, 2, 8))
+    held = weakref.ref(passes.decoder)
+    gc.disable()
+    try:
+        del passes
+        assert held() is None
+    finally:
+        gc.enable()
+
+
+def test_a_recording_that_fails_is_not_kept(lm: LoadedModel, passes: Passes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded_pass, "OFTEN", 0)
+
+    def fails(*args: object, **kwargs: object) -> None:
+        raise torch.OutOfMemoryError
+
+    layers, embeds = len(passes.decoder.layers), made(lm, 0, 2, 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(passes.graphs, "recorded", fails)
+        with pytest.raises(torch.OutOfMemoryError):
+            read(passes, layers, embeds)
+    assert not passes._recordings
+    assert passes._held == 0
+    assert_close(read(passes, layers, embeds), read(passes.decoder, layers, embeds))

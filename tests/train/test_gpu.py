@@ -75,7 +75,8 @@ def test_recorded_scores_and_gradients_equal_those_of_the_cpu(
         assert torch.equal(*greedy)
 
 
-def test_recorded_adapters_equal_those_of_the_cpu(gpu: LoadedModel, lm: LoadedModel) -> None:
+@pytest.mark.parametrize("owners", [None, list(range(len(PROMPTS)))])
+def test_recorded_adapters_equal_those_of_the_cpu(gpu: LoadedModel, lm: LoadedModel, owners: list[int] | None) -> None:
     both = adapted(lm), adapted(gpu)
     for _ in range(OFTEN + 3):
         found, said = [], []
@@ -83,7 +84,7 @@ def test_recorded_adapters_equal_those_of_the_cpu(gpu: LoadedModel, lm: LoadedMo
             said.append(
                 [one.tokens for one in model.generate(steering(), PROMPTS, 9, frozenset({2}), scored_next=True)]
             )
-            scored = model.score(steering(), PROMPTS, COMPLETIONS)
+            scored = model.score(steering(), PROMPTS, COMPLETIONS, owners)
             of_learnt = torch.autograd.grad(scored.logprobs.sum(), [steering.weight, *steering.adapters])
             found.append([scored.logprobs.detach(), *of_learnt])
             with torch.no_grad():
