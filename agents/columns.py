@@ -6,8 +6,9 @@ Notation: n rows, L columns, T tokens in them.
 from typing import Any
 
 import torch
-from reasoning_arena.agents.product import applied
+from reasoning_arena.agents.product import applied, missing_rows
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 class Columns:
@@ -16,54 +17,69 @@ class Columns:
     Args:
         rows: n.
         length: L.
-        index: of the columns that hold a token, counted through row by row, ``[T]``; None for all.
+        index: of the columns that hold a token, counted through row by row; None for all.
+        made_up: whether T is made up to what products take without copying.
     """
 
-    def __init__(self, rows: int, length: int, index: Tensor | None) -> None:
-        self.rows, self.length, self.index = rows, length, index
+    def __init__(self, rows: int, length: int, index: Tensor | None, made_up: bool = False) -> None:
+        self.rows, self.length, self.index, self.made_up = rows, length, index, made_up
+        self.more = missing_rows(rows * length if index is None else len(index)) if made_up else 0
         if index is not None:
             tokens = torch.arange(len(index), device=index.device)
-            self.token = torch.full((rows * length,), len(index), device=index.device).index_copy(0, index, tokens)
-            self.some_token = self.token.where(self.token < len(index), 0)
+            # A token is put in again to make up for what is missing; nothing is made of it there.
+            self.there = torch.cat([index, index[:1].expand(self.more)])
+            nothing = len(self.there)  # the row behind the last
+            self.token = torch.full((rows * length,), nothing, device=index.device).index_copy(0, index, tokens)
+            self.some_token = self.token.where(self.token < nothing, 0)
 
     @classmethod
     def of(cls, mask: Tensor) -> "Columns":
         """Those that hold a token, ``[n, L]``."""
         rows, length = mask.shape
-        return cls(rows, length, None if bool(mask.all()) else mask.flatten().nonzero().squeeze(1))
+        return cls(rows, length, None if bool(mask.all()) else mask.flatten().nonzero().squeeze(1), made_up=True)
 
     def held(self, x: Tensor) -> Tensor:
         """What stands in columns that hold a token, ``[T, ·]`` of ``[n, L, ·]``."""
         x = x.reshape(self.rows * self.length, x.shape[-1])
         if self.index is None:
-            return x
-        result: Tensor = applied(_Moved, x, self.index, self.token)
+            return pad(x, (0, 0, 0, self.more)) if self.more else x
+        result: Tensor = applied(_Held, x, self)
         return result
 
     def whole(self, x: Tensor) -> Tensor:
         """All columns, ``[n, L, ·]`` of ``[T, ·]``. What stands in pads is some token's: finite, and not to be used."""
         if self.index is not None:
-            x = applied(_Moved, x, self.some_token, self.index)
-        return x.view(self.rows, self.length, x.shape[-1])
+            x = applied(_Whole, x, self)
+        return x[: self.rows * self.length].view(self.rows, self.length, x.shape[-1])
 
     def last(self, length: int) -> "Columns":
         """The last columns alone."""
         if self.index is None:
-            return Columns(self.rows, length, None)
+            return Columns(self.rows, length, None, self.made_up)
         row, column = self.index // self.length, self.index % self.length - (self.length - length)
-        return Columns(self.rows, length, (row * length + column)[column >= 0])
+        return Columns(self.rows, length, (row * length + column)[column >= 0], self.made_up)
 
 
-class _Moved(torch.autograd.Function):
-    """Rows ``there`` of ``x``; the gradient's rows ``back``, where one behind the last is for nothing."""
+class _Held(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, columns: Columns) -> Tensor:
+        ctx.columns = columns
+        return x.index_select(0, columns.there)
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
-        ctx.back, ctx.rows = back, len(x)
-        return x.index_select(0, there)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        nothing = gradient.new_zeros(1, gradient.shape[1])
+        return torch.cat([gradient, nothing]).index_select(0, ctx.columns.token), None
+
+
+class _Whole(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, columns: Columns) -> Tensor:
+        ctx.columns = columns
+        return x.index_select(0, columns.some_token)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        if len(gradient) < ctx.rows:
-            gradient = torch.cat([gradient, gradient.new_zeros(1, gradient.shape[1])])
-        return gradient.index_select(0, ctx.back), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        of_tokens = gradient.index_select(0, ctx.columns.there)
+        of_tokens[len(ctx.columns.index) :] = 0  # or what learns in the products would learn from them twice
+        return of_tokens, None

@@ -124,10 +124,15 @@ class _PackedProduct(torch.autograd.Function):
         return _of_rows(gradient, product.back, None) if product.packed_back else gradient @ product.weight, None
 
 
+def missing_rows(rows: int) -> int:
+    """How many more are multiplied by a packed weight."""
+    return -rows % STEP if rows > FEW else 0
+
+
 def _of_rows(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
     """The product of ``x``, ``[…, ·]``, with a packed weight."""
     rows = x.reshape(-1, x.shape[-1])
-    more = -len(rows) % STEP if len(rows) > FEW else 0
+    more = missing_rows(len(rows))
     product = _multiply(pad(rows, (0, 0, 0, more)) if more else rows, packed, bias)
     return product[: len(rows)].view(*x.shape[:-1], -1)
 

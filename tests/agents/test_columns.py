@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from reasoning_arena.agents import product
 from reasoning_arena.agents.columns import Columns
 from torch import Tensor
 from torch.autograd import gradcheck
@@ -35,3 +36,20 @@ def test_the_last_columns(mask: Tensor, length: int) -> None:
     x, last = numbers(3, 4, 5)[:, 4 - length :], Columns.of(mask).last(length)
     assert torch.equal(last.held(x), x[mask[:, 4 - length :]])
     assert last.whole(last.held(x)).shape == (3, length, 5)
+
+
+@pytest.mark.parametrize("mask", [MASK, ALL])
+def test_what_is_put_in_again_gets_no_gradient(mask: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("FEW", 0), ("STEP", 5)):
+        monkeypatch.setattr(product, name, value)
+    columns, x = Columns.of(mask), numbers(3, 4, 5)
+    held = columns.held(x)
+    tokens = int(mask.sum())
+    assert len(held) % 5 == 0
+    assert len(held) > tokens
+    assert torch.equal(held[:tokens], x[mask])
+    assert gradcheck(lambda x: columns.held(x)[:tokens], x)
+    rows = held.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad((columns.whole(rows)[mask] ** 2).sum(), rows)
+    assert torch.equal(gradient[:tokens], 2 * rows[:tokens])
+    assert not gradient[tokens:].any()
