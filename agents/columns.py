@@ -18,7 +18,7 @@ class Columns:
         rows: n.
         length: L.
         index: of the columns that hold a token, counted through row by row; None for all.
-        made_up: whether T is made up to what products take without copying.
+        made_up: whether T is made up to what products with packed weights take without copying.
     """
 
     def __init__(self, rows: int, length: int, index: Tensor | None, made_up: bool = False) -> None:
@@ -33,10 +33,10 @@ class Columns:
             self.some_token = self.token.where(self.token < nothing, 0)
 
     @classmethod
-    def of(cls, mask: Tensor) -> "Columns":
+    def of(cls, mask: Tensor, made_up: bool = False) -> "Columns":
         """Those that hold a token, ``[n, L]``."""
         rows, length = mask.shape
-        return cls(rows, length, None if bool(mask.all()) else mask.flatten().nonzero().squeeze(1), made_up=True)
+        return cls(rows, length, None if bool(mask.all()) else mask.flatten().nonzero().squeeze(1), made_up)
 
     def held(self, x: Tensor) -> Tensor:
         """What stands in columns that hold a token, ``[T, ·]`` of ``[n, L, ·]``."""

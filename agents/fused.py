@@ -98,7 +98,8 @@ class FusedDecoder:
         """
         length = embeds.shape[1]
         blocked = self._blocked(mask, length, cache, embeds.dtype)
-        columns = Columns.of(mask[:, -length:]) if self.skips_pads and length > 1 else None
+        packs = any(self._pays.values())
+        columns = Columns.of(mask[:, -length:], packs) if self.skips_pads and length > 1 else None
         return self.through(embeds, positions_of(mask, length), blocked, cache.layers, wanted, columns)
 
     def through(

@@ -42,7 +42,7 @@ def test_the_last_columns(mask: Tensor, length: int) -> None:
 def test_what_is_put_in_again_gets_no_gradient(mask: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("FEW", 0), ("STEP", 5)):
         monkeypatch.setattr(product, name, value)
-    columns, x = Columns.of(mask), numbers(3, 4, 5)
+    columns, x = Columns.of(mask, made_up=True), numbers(3, 4, 5)
     held = columns.held(x)
     tokens = int(mask.sum())
     assert len(held) % 5 == 0

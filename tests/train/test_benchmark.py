@@ -109,8 +109,10 @@ def test_ours_is_asked_what_its_peers_are(lm_folder: Path, monkeypatch: pytest.M
         monkeypatch.setattr(ours.policy.encoder, "prompt_ids", lambda one: (seen.append(one), read(one))[1])  # noqa: B023
         assert sum(ours.step() for _ in range(2)) == 2 * size * (8 if make is ours_reward else 1)
         ours.settle()
-        expected = [question for batch in islice(asked(settings, size), 2) for question, _ in batch]
-        assert list(dict.fromkeys(seen)) == expected
+        expected = [question for batch in islice(asked(settings, size), 3) for question, _ in batch]
+        met = list(dict.fromkeys(seen))
+        assert 2 * size <= len(met) <= 3 * size  # the next ones may be read ahead
+        assert met == expected[: len(met)]
 
 
 def test_peers_descend_the_gradient_that_ours_does(lm_folder: Path) -> None:
