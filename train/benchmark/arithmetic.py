@@ -124,6 +124,11 @@ class TrainingStep:
     share: float
     counted_share: float
 
+    @property
+    def floor(self) -> float:
+        """Seconds that a round's products take alone: the step's, and the forward half again for the answers after it."""
+        return 1.5 * self.product_flops / self.product_rate
+
 
 def counted_flops(lm: LoadedModel, soft_tokens: int, prompts: Sequence[Ids], completions: Sequence[Ids]) -> int:
     """What the linear layers of a training step need, attention's own products and pads left out.
