@@ -126,7 +126,7 @@ class TrainingStep:
 
     @property
     def floor(self) -> float:
-        """Seconds that a round's products take alone: the step's, and the forward half again for the answers after it."""
+        """Seconds that the products of a round take alone: the step's, and half as many for the answers after it."""
         return 1.5 * self.product_flops / self.product_rate
 
 
