@@ -26,7 +26,8 @@ class Columns:
         self.more = missing_rows(rows * length if index is None else len(index)) if made_up else 0
         if index is not None:
             tokens = torch.arange(len(index), device=index.device)
-            # A token is put in again to make up for what is missing; nothing is made of it there.
+            # A token is put in again for each that is missing, and nothing is made of it there. Where all columns hold
+            # tokens, rows of zeros do.
             self.there = torch.cat([index, index[:1].expand(self.more)])
             nothing = len(self.there)  # the row behind the last
             self.token = torch.full((rows * length,), nothing, device=index.device).index_copy(0, index, tokens)
@@ -39,7 +40,7 @@ class Columns:
         return cls(rows, length, None if bool(mask.all()) else mask.flatten().nonzero().squeeze(1), made_up)
 
     def held(self, x: Tensor) -> Tensor:
-        """What stands in columns that hold a token, ``[T, ·]`` of ``[n, L, ·]``."""
+        """What stands in columns that hold a token, and rows to make up, ``[T + more, ·]`` of ``[n, L, ·]``."""
         x = x.reshape(self.rows * self.length, x.shape[-1])
         if self.index is None:
             return pad(x, (0, 0, 0, self.more)) if self.more else x
@@ -47,7 +48,7 @@ class Columns:
         return result
 
     def whole(self, x: Tensor) -> Tensor:
-        """All columns, ``[n, L, ·]`` of ``[T, ·]``. What stands in pads is some token's: finite, and not to be used."""
+        """All columns, ``[n, L, ·]`` of ``[T + more, ·]``; in pads stands some token's, finite and not to be used."""
         if self.index is not None:
             x = applied(_Whole, x, self)
         return x[: self.rows * self.length].view(self.rows, self.length, x.shape[-1])

@@ -58,31 +58,6 @@ class UpcomingHead(NamedTuple):
         return len(self.virtual) + len(self.common)
 
 
-class OnlyRow(NamedTuple):
-    """In place of a head, where there is but one row: what it begins with is the head of rows to come.
-
-    Attributes:
-        before: the head of a preamble, or None.
-        constant: the preamble and the soft prompt behind it, ``[F + P, D]``.
-    """
-
-    before: Head | None
-    constant: Tensor
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens the row does not have to hold."""
-        return 0
-
-    @property
-    def columns(self) -> int:
-        """How many columns stand before the row."""
-        return 0 if self.before is None else self.before.columns
-
-
-Start = Head | UpcomingHead | OnlyRow | None
-
-
 class Pass(NamedTuple):
     """What a pass of rows through the model leaves behind.
 
@@ -132,14 +107,15 @@ class Prefixes:
         self._last: KeptHead | None = None  # without gradients
         self._unused: KeptHead | None = None  # with gradients, for the one backward pass that they are good for
 
-    def head(self, soft: Soft, prompts: Sequence[Ids], *, ahead: bool = False) -> tuple[Start, Soft]:
+    def head(
+        self, soft: Soft, prompts: Sequence[Ids], *, ahead: bool = False
+    ) -> tuple[Head | UpcomingHead | None, Soft]:
         """What the rows have in common, and what of the soft prompt is left to stand in every row.
 
         In common are the soft prompt, and where that is all of it, tokens that prompts begin with. They are computed,
         now or with the first rows, or taken from an earlier call where these begin with what that had: from the last
         one where no gradient is wanted, else from one that was ahead. The preamble alone is in common where another
-        pass through the model would cost more than it saves, and nothing where the model cannot share. What one row
-        alone begins with is kept for later calls.
+        pass through the model would cost more than it saves, and nothing where the model cannot share.
 
         Args:
             soft: the soft prompt.
@@ -166,8 +142,7 @@ class Prefixes:
         longest = max(map(len, prompts)) - len(common)
         along = self.backbone.skips_pads and before is None and not ahead and columns <= longest
         if not columns or (len(prompts) - 1) * columns <= (0 if along else self.pass_overhead):
-            keeps = self.backbone.skips_pads and len(prompts) == 1 and len(soft.shared) > 0
-            return OnlyRow(before, soft.constant()) if keeps else before, Soft(nothing, soft.shared, soft.own)
+            return before, Soft(nothing, soft.shared, soft.own)
         if along:
             return UpcomingHead(soft.shared, common), left
         head = self._compute(before, soft.shared, common)
@@ -204,7 +179,7 @@ class Prefixes:
         soft: Soft,
         prompts: Sequence[Ids],
         inputs: Sequence[Ids],
-        head: Start,
+        head: Head | UpcomingHead | None,
         wanted: int,
     ) -> Pass:
         """Prompts and what follows them pass through the model.
@@ -219,20 +194,9 @@ class Prefixes:
         mask, embeds = self._laid_out(soft, prompts, inputs, head)
         if isinstance(head, UpcomingHead):
             return self._read_along(head, mask, embeds, wanted)
-        before = head.before if isinstance(head, OnlyRow) else head
-        cache = SharedHeadCache(self.backbone.layers, before and before.keys_values)
+        cache = SharedHeadCache(self.backbone.layers, head and head.keys_values)
         features = self.backbone.forward(embeds, mask, cache, wanted) if embeds.shape[1] else embeds
-        if isinstance(head, OnlyRow):
-            self._keep_beginning(head, len(soft.shared), cache)
-        return Pass(features, mask, cache, before)
-
-    def _keep_beginning(self, row: OnlyRow, columns: int, cache: SharedHeadCache) -> None:
-        """Keep what the only row begins with, so many columns behind the preamble."""
-        own = [(keys[:, :, :columns], values[:, :, :columns]) for keys, values in detached(cache.own)]
-        beginning = SharedHeadCache(self.backbone.layers, row.before and row.before.kept, own).whole
-        preamble = row.before and row.before.kept
-        head = Head(beginning, beginning, preamble, 0, row.columns + columns)
-        self._last = KeptHead(row.constant.detach().clone(), [], self.backbone.version, head)
+        return Pass(features, mask, cache, head)
 
     def _read_along(self, head: UpcomingHead, mask: Tensor, embeds: Tensor, wanted: int) -> Pass:
         """The same, with a head that is a row before the others: its columns are theirs, too."""
@@ -253,7 +217,7 @@ class Prefixes:
         return Pass(features, mask, others, computed)
 
     def _laid_out(
-        self, soft: Soft, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Start
+        self, soft: Soft, prompts: Sequence[Ids], inputs: Sequence[Ids], head: Head | UpcomingHead | None
     ) -> tuple[Tensor, Tensor]:
         """The attention mask of common and other columns, and the embeddings of the others."""
         virtual = soft.whole()

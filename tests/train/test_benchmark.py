@@ -63,7 +63,7 @@ def test_everything_is_measured_and_compared(
     step = figures["training_step"]
     assert step["product_flops"] > step["counted_flops"] > 0
     assert 0 < step["counted_share"] < step["share"]
-    assert step["floor"] == pytest.approx(1.5 * step["share"] * step["seconds"])
+    assert step["floor_seconds"] == pytest.approx(1.5 * step["share"] * step["seconds"])
     out = capsys.readouterr().out
     assert all(name in out for name in names)
     assert f"{batch / peft:.1f} ×" in out

@@ -125,7 +125,7 @@ class TrainingStep:
     counted_share: float
 
     @property
-    def floor(self) -> float:
+    def floor_seconds(self) -> float:
         """Seconds that the products of a round take alone: the step's, and half as many for the answers after it."""
         return 1.5 * self.product_flops / self.product_rate
 

@@ -66,7 +66,7 @@ def to_json(
         "machine": machine,
         "contestants": contestants,
         "ratios": ratios(results),
-        "training_step": None if step is None else {**asdict(step), "floor": step.floor},
+        "training_step": None if step is None else {**asdict(step), "floor_seconds": step.floor_seconds},
     }
 
 
@@ -93,7 +93,7 @@ def table(settings: ResolvedSettings, machine: dict[str, Any], results: Results,
             f"{step.share:.0%} of that rate ({step.counted_share:.0%} counting only what it needs: no pads, no "
             "attention scores, and once what all rows begin with)",
             f"if nothing but these products took time, and half as many for the answers after the step: "
-            f"{settings.batch_size / step.floor:.1f} episodes/s",
+            f"{settings.batch_size / step.floor_seconds:.1f} episodes/s",
         ]
     return "\n".join(lines)
 
