@@ -81,7 +81,7 @@ class SupervisedRound:
             played = self._learn(self._asked(questions, told))
             self._note(played, rewards, self.after.answer(texts(self.policy.act(questions, tasks)))[0])
             return played.update
-        (asked, self.next) = (self.next or self._scouted(self.scout), None)
+        asked, self.next = self.next or self._scouted(self.scout), None
         return self._learn(asked).update
 
     def settle(self, *, everything: bool) -> list[RoundResult]:

@@ -393,8 +393,9 @@ def test_what_is_kept_of_a_batch_holds_nothing_else_in_memory(lm: LoadedModel) -
     for context in scored.contexts:
         kept = [one for pair in (*context.memory.own, *(context.memory.head or ())) for one in pair]
         storages = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in kept}
-        # Rows and columns of pads, and a head that was a row; queries, or the feed-forward layer, would be several times that.
-        assert sum(storages.values()) <= 2.5 * sum(one.nbytes for one in kept)
+        # A head was a row, too; what is recorded has rows and columns of pads.
+        most = 2 if "cpu" in graphs.RECORDED_ON else 1 + 1 / len(context.rows)
+        assert sum(storages.values()) <= most * sum(one.nbytes for one in kept)
 
 
 @torch.no_grad()

@@ -111,6 +111,7 @@ class TrainingStep:
     Attributes:
         seconds: the step takes, at its fastest.
         product_flops: its matrix products hold, whatever they are spent on.
+        answer_flops: those of scoring the same questions again hold, which tells the answers after the step.
         counted_flops: a step on these questions needs, by ``counted_flops``.
         product_rate: FLOP/s of the step's matrix products by themselves.
         share: of that rate that the step reaches with all products that it computes.
@@ -119,6 +120,7 @@ class TrainingStep:
 
     seconds: float
     product_flops: int
+    answer_flops: int
     counted_flops: int
     product_rate: float
     share: float
@@ -126,8 +128,8 @@ class TrainingStep:
 
     @property
     def floor_seconds(self) -> float:
-        """Seconds that the products of a round take alone: the step's, and half as many for the answers after it."""
-        return 1.5 * self.product_flops / self.product_rate
+        """Seconds that the products of a round take by themselves: the step's, and those for the answers after it."""
+        return (self.product_flops + self.answer_flops) / self.product_rate
 
 
 def counted_flops(lm: LoadedModel, soft_tokens: int, prompts: Sequence[Ids], completions: Sequence[Ids]) -> int:
@@ -170,6 +172,8 @@ def training_step(settings: ResolvedSettings) -> TrainingStep:
     step()
     with Products() as products:
         step()
+    with torch.no_grad(), Products() as again:
+        policy.score(questions, targets)
     products.seconds(lm.device)  # warm
     steps, alone = [], []
     for _ in range(ROUNDS):
@@ -179,7 +183,7 @@ def training_step(settings: ResolvedSettings) -> TrainingStep:
     prompts = [policy.encoder.prompt_ids(question) for question in questions]
     counted = counted_flops(lm, settings.soft_tokens, prompts, targets)
     shares = (flops / seconds / rate for flops in (products.flops, counted))
-    return TrainingStep(seconds, products.flops, counted, rate, *shares)
+    return TrainingStep(seconds, products.flops, again.flops, counted, rate, *shares)
 
 
 def _factor(tensor: Tensor) -> Factor:

@@ -92,7 +92,7 @@ def table(settings: ResolvedSettings, machine: dict[str, Any], results: Results,
             f"matrix products, which alone run at {step.product_rate / 1e9:.0f} GFLOP/s: the step reaches "
             f"{step.share:.0%} of that rate ({step.counted_share:.0%} counting only what it needs: no pads, no "
             "attention scores, and once what all rows begin with)",
-            f"if nothing but these products took time, and half as many for the answers after the step: "
+            "if nothing took time but these products, and those for the answers after the step: "
             f"{settings.batch_size / step.floor_seconds:.1f} episodes/s",
         ]
     return "\n".join(lines)
