@@ -57,6 +57,11 @@ class Backbone:
         return self.fused is not None and self.fused.skips_pads
 
     @property
+    def derives_some(self) -> bool:
+        """Whether gradients can be computed for some rows of a pass alone."""
+        return self.fused is not None and self._passes is None
+
+    @property
     def version(self) -> int:
         """Another number after each change of what learns, in place: what was computed before holds no more."""
         return sum(one._version for one in self.learnt)
@@ -66,10 +71,22 @@ class Backbone:
         embedded: Tensor = self.model.get_input_embeddings()(ids)
         return embedded
 
-    def forward(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
-        """What the logits of the last columns are made from, ``[n, wanted, ·]``; the cache grows by all columns."""
+    def forward(
+        self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int, derived: int | None = None
+    ) -> Tensor:
+        """What the logits of the last columns are made from, ``[n, wanted, ·]``; the cache grows by all columns.
+
+        Args:
+            embeds: ``[n, L, D]``.
+            mask: which columns may be attended to, those that the cache holds first.
+            cache: what came before.
+            wanted: of how many columns.
+            derived: of how many rows, the first ones, gradients are computed, where ``derives_some``; None for all.
+        """
+        if self._passes is not None:
+            return self._passes(embeds, mask, cache, wanted)
         if self.fused is not None:
-            return (self._passes or self.fused)(embeds, mask, cache, wanted)
+            return self.fused(embeds, mask, cache, wanted, derived)
         arguments: dict[str, Any] = {
             "inputs_embeds": embeds,
             "attention_mask": mask,

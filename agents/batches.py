@@ -24,11 +24,13 @@ class Batch(NamedTuple):
         completions: which ones.
         features: what their tokens are predicted from, ``[n, T, ·]``, with gradients where they are wanted.
         memory: what came before their last tokens; None where the model's memory cannot be gone on from.
+        derived: of how many of them, the first ones, gradients are wanted.
     """
 
     completions: list[int]
     features: Tensor
     memory: Memory | None
+    derived: int
 
 
 class Batches:
@@ -71,7 +73,12 @@ class Batches:
         return torch.cat(features), together(memories), row_of
 
     def completions(
-        self, soft: Soft, prompts: Sequence[Ids], completions: Sequence[Ids], owners: Sequence[int] | None
+        self,
+        soft: Soft,
+        prompts: Sequence[Ids],
+        completions: Sequence[Ids],
+        owners: Sequence[int] | None,
+        derived: int | None = None,
     ) -> Iterable[Batch]:
         """Completions behind their prompts; a prompt that several may follow is computed once.
 
@@ -80,8 +87,11 @@ class Batches:
             prompts: U rows of at least one token.
             completions: N rows of at least one token.
             owners: which prompt each completion follows; None where the n-th follows the n-th.
+            derived: of how many completions, the first ones, gradients are wanted, where each follows its own prompt;
+                None for all.
         """
         head, left = self.prefixes.head(soft, prompts)
+        derived = len(completions) if derived is None else derived
         if self.backbone.shares_prefix and owners is not None:
             # Another batch of prompts is another one of completions, too.
             for some in buckets([len(row) for row in prompts], 2 * self.batch_overhead):
@@ -91,13 +101,30 @@ class Batches:
             return
         owners = range(len(completions)) if owners is None else owners
         lengths = [len(prompts[owner]) + len(row) for owner, row in zip(owners, completions, strict=True)]
-        for chosen in buckets(lengths, self.batch_overhead):
+        for chosen in self._split(lengths, derived):
             own = left.of([owners[n] for n in chosen])
             inputs = [completions[n][:-1] for n in chosen]
             rows = [prompts[owners[n]] for n in chosen]
-            read = self.prefixes.read(own, rows, inputs, head, 1 + max(map(len, inputs)))
+            first = sum(n < derived for n in chosen)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and first > 0):
+                read = self.prefixes.read(own, rows, inputs, head, 1 + max(map(len, inputs)), first)
             head = read.head
-            yield Batch(chosen, read.features, read.memory if self.backbone.shares_prefix else None)
+            yield Batch(chosen, read.features, read.memory if self.backbone.shares_prefix else None, first)
+
+    def _split(self, lengths: Sequence[int], derived: int) -> list[list[int]]:
+        """Rows of like length together, those with gradients first.
+
+        Rows without gradients are with the others where all are one batch: two batches with both have more passes back.
+        """
+        every = range(len(lengths))
+        batches = buckets(lengths, self.batch_overhead)
+        if len(batches) == 1:
+            return [sorted(batches[0], key=lambda n: n >= derived)]
+        return [
+            [some[i] for i in batch]
+            for some in (every[:derived], every[derived:])
+            for batch in buckets([lengths[n] for n in some], self.batch_overhead)
+        ]
 
     def _behind(
         self,
@@ -126,4 +153,5 @@ class Batches:
             ids, attend = right_padded([rows[i] for i in chosen], index.device)  # (n, T)
             attend = torch.cat([before.mask[index], attend], 1)
             features = self.backbone.forward(self.backbone.embed(ids), attend, cache, ids.shape[1])
-            yield Batch([mine[i] for i in chosen], features, Pass(features, attend, cache, before.head).memory)
+            memory = Pass(features, attend, cache, before.head).memory
+            yield Batch([mine[i] for i in chosen], features, memory, len(chosen))

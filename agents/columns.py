@@ -39,6 +39,11 @@ class Columns:
         rows, length = mask.shape
         return cls(rows, length, None if bool(mask.all()) else mask.flatten().nonzero().squeeze(1), made_up)
 
+    @property
+    def held_rows(self) -> int:
+        """T, and what it is made up by."""
+        return (self.rows * self.length if self.index is None else len(self.index)) + self.more
+
     def held(self, x: Tensor) -> Tensor:
         """What stands in columns that hold a token, and rows to make up, ``[T + more, ·]`` of ``[n, L, ·]``."""
         x = x.reshape(self.rows * self.length, x.shape[-1])
@@ -52,6 +57,28 @@ class Columns:
         if self.index is not None:
             x = applied(_Whole, x, self)
         return x[: self.rows * self.length].view(self.rows, self.length, x.shape[-1])
+
+    def of_held(self, gradient: Tensor) -> Tensor:
+        """The gradient of what ``held`` was given, ``[n * L, ·]``, from that of what it gave, ``[T + more, ·]``."""
+        if self.index is None:
+            return gradient[: self.rows * self.length]
+        nothing = gradient.new_zeros(1, gradient.shape[1])
+        return torch.cat([gradient, nothing]).index_select(0, self.token)
+
+    def of_whole(self, gradient: Tensor) -> Tensor:
+        """The gradient of what ``whole`` was given, ``[T + more, ·]``, from that of what it gave, ``[n * L, ·]``."""
+        if self.index is None:
+            return pad(gradient, (0, 0, 0, self.more)) if self.more else gradient
+        of_tokens = gradient.index_select(0, self.there)
+        of_tokens[len(self.index) :] = 0  # or what learns in the products would learn from them twice
+        return of_tokens
+
+    def first(self, rows: int) -> "Columns":
+        """Those of the first rows alone."""
+        if rows == self.rows:
+            return self
+        index = None if self.index is None else self.index[self.index < rows * self.length]
+        return Columns(rows, self.length, index, self.made_up)
 
     def last(self, length: int) -> "Columns":
         """The last columns alone."""
@@ -69,8 +96,7 @@ class _Held(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        nothing = gradient.new_zeros(1, gradient.shape[1])
-        return torch.cat([gradient, nothing]).index_select(0, ctx.columns.token), None
+        return ctx.columns.of_held(gradient), None
 
 
 class _Whole(torch.autograd.Function):
@@ -81,6 +107,4 @@ class _Whole(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        of_tokens = gradient.index_select(0, ctx.columns.there)
-        of_tokens[len(ctx.columns.index) :] = 0  # or what learns in the products would learn from them twice
-        return of_tokens, None
+        return ctx.columns.of_whole(gradient), None

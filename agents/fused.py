@@ -12,24 +12,24 @@ Notation: n rows, L new columns, C columns of a row's own memory, S columns of t
 values, G heads of queries to each, d the size of a head, D hidden size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 from reasoning_arena.agents.adapters import taken_apart
 from reasoning_arena.agents.columns import Columns
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
+from reasoning_arena.agents.layer import FusedLayer, Text, of_last
 from reasoning_arena.agents.layout import positions_of
-from reasoning_arena.agents.parts import attended, attended_by_one, gated, normed, rotated
 from reasoning_arena.agents.product import AdaptedProduct, LowRank, Product, packing_pays
 from torch import Tensor, nn
+from torch.nn.functional import rms_norm
 from transformers import PreTrainedModel
 
 COPIES = 2**32  # bytes; if packed weights took more, those for gradients would not be packed
 PADS_SKIPPED_ON = ("cpu",)  # on a GPU pads cost less than it takes to find out where they are
 HALVES_APART_ON = ("cuda",)  # a GPU computes with halves of rows several times more slowly than with what is one piece
 FAMILIES = "llama", "mistral", "qwen2"  # of config.model_type
-Multiply = Callable[[Tensor], Tensor]
 
 
 class LayerMemory(Protocol):
@@ -41,17 +41,6 @@ class LayerMemory(Protocol):
 
     def extend(self, keys: Tensor, values: Tensor) -> Pair:
         """Add columns to every row; returns all of the rows' own."""
-
-
-class FusedLayer:
-    """One layer: its norms, and its weights side by side where they multiply the same input."""
-
-    def __init__(self, layer: Any, product: Callable[..., Multiply]) -> None:
-        attention, mlp = layer.self_attn, layer.mlp
-        self.norm, self.mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
-        self.qkv = product(attention.q_proj, attention.k_proj, attention.v_proj)
-        self.gate_up = product(mlp.gate_proj, mlp.up_proj, halved=True)
-        self.out, self.down = product(attention.o_proj), product(mlp.down_proj)
 
 
 class FusedDecoder:
@@ -86,7 +75,9 @@ class FusedDecoder:
         self.norm: Any = base.norm
         self.logits = self._product(output)
 
-    def __call__(self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int) -> Tensor:
+    def __call__(
+        self, embeds: Tensor, mask: Tensor, cache: SharedHeadCache, wanted: int, derived: int | None = None
+    ) -> Tensor:
         """The last hidden states of the last new columns, ``[n, wanted, D]``; the cache grows by all new ones.
 
         Args:
@@ -95,12 +86,14 @@ class FusedDecoder:
                 in this order, ``[n, S + C + L]``; the shared ones always may.
             cache: what came before.
             wanted: of how many columns; 0 for keys and values alone.
+            derived: of how many rows, the first ones, gradients are computed; those of the others are zeros. None for
+                all.
         """
         length = embeds.shape[1]
         blocked = self._blocked(mask, length, cache, embeds.dtype)
         packs = any(self._pays.values())
         columns = Columns.of(mask[:, -length:], packs) if self.skips_pads and length > 1 else None
-        return self.through(embeds, positions_of(mask, length), blocked, cache.layers, wanted, columns)
+        return self.through(embeds, positions_of(mask, length), blocked, cache.layers, wanted, columns, derived)
 
     def through(
         self,
@@ -110,6 +103,7 @@ class FusedDecoder:
         layers: Sequence[LayerMemory],
         wanted: int,
         columns: Columns | None = None,
+        derived: int | None = None,
     ) -> Tensor:
         """The same with other memories.
 
@@ -121,30 +115,26 @@ class FusedDecoder:
             layers: each layer's memory.
             wanted: of how many columns.
             columns: which of them are no pads, where those are to be passed over.
+            derived: of how many rows gradients are computed, or None.
         """
         n, length, _ = embeds.shape
         columns = columns or Columns(n, length, None)
-        cos, sin = self._rotation(embeds, positions)
-        attention = attended_by_one if length == 1 and not torch.is_grad_enabled() else attended
+        first = columns if derived is None else columns.first(derived)
+        text = Text(columns, first, *self._rotation(embeds, positions), blocked, self.heads)
         x = columns.held(embeds)  # (T, D)
         for layer, memory in zip(self.layers, layers, strict=True):
-            qkv = columns.whole(layer.qkv(_normed(x, layer.norm))).view(n, length, -1, self.size)
-            q, k, v = rotated(qkv, cos, sin, self.heads)
+            q, k, v = layer.asked(x, text)
             own = memory.extend(k, v)
             if wanted < length and layer is self.layers[-1]:  # where nothing but keys and values is read of the others
-                x, columns = columns.whole(x)[:, length - wanted :], columns.last(wanted)
-                x, q = columns.held(x), _of_last(q, length, wanted)
-                blocked = None if blocked is None else _of_last(blocked, length, wanted)
-                length = wanted
+                text, q = text.last(wanted), of_last(q, length, wanted)
+                x, columns = columns.whole(x)[:, length - wanted :], text.columns
+                x = columns.held(x)
                 if not wanted:
                     break
-            mixed = attention(q, memory.head, own, blocked)  # (n, H, G * L, d)
-            mixed = mixed.reshape(n, self.heads, length, self.size).transpose(1, 2).reshape(n, length, -1)
-            x = x + layer.out(columns.held(mixed))
-            x = x + layer.down(gated(layer.gate_up(_normed(x, layer.mlp_norm))))
-        return columns.whole(_normed(x, self.norm))
+            x = layer.answered(x, q, memory.head, own, text)
+        return columns.whole(rms_norm(x, self.norm.weight.shape, self.norm.weight, self.norm.variance_epsilon))
 
-    def _product(self, *layers: nn.Module, halved: bool = False) -> Multiply:
+    def _product(self, *layers: nn.Module, halved: bool = False) -> Product | AdaptedProduct:
         """Of what multiplies the same input; ``halved`` where the next step takes the halves of what it gives apart."""
         linears, adapters = zip(*map(taken_apart, layers), strict=True)
         weight, bias = _side_by_side(linears)
@@ -179,17 +169,6 @@ class FusedDecoder:
             ~allowed, torch.finfo(dtype).min
         )
         return added.repeat(1, self.heads // self.kv_heads, 1)[:, None]
-
-
-def _of_last(queries: Tensor, length: int, wanted: int) -> Tensor:
-    """What belongs to the queries of the last columns alone, ``[n, ·, G * wanted, ·]`` of ``[n, ·, G * L, ·]``."""
-    n, heads, _, size = queries.shape
-    each = queries.view(n, heads, -1, length, size)[:, :, :, length - wanted :]
-    return each.reshape(n, heads, -1, size)
-
-
-def _normed(x: Tensor, norm: Any) -> Tensor:
-    return normed(x, norm.weight, norm.variance_epsilon)
 
 
 def _nothing_beside(linear: nn.Linear) -> LowRank:

@@ -17,6 +17,7 @@ Notation: U prompts, N completions, T completion tokens, L columns of a batch, P
 prompt's own, D hidden size, V vocabulary.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -58,10 +59,14 @@ class Scored(NamedTuple):
     greedy: Tensor
     contexts: list[Context]
 
-    def first(self, n: int) -> "Scored":
-        """The first n completions alone, without gradients; nothing is copied."""
-        contexts = [one._replace(rows=[row if row < n else -1 for row in one.rows]) for one in self.contexts]
-        return Scored(self.completions[:n], self.logprobs[:n].detach(), self.mask[:n], self.greedy[:n], contexts)
+    def part(self, begin: int, end: int | None = None) -> "Scored":
+        """Some of the completions alone; nothing is copied."""
+        some = range(len(self.completions))[begin:end]
+        contexts = [
+            one._replace(rows=[row - begin if row in some else -1 for row in one.rows]) for one in self.contexts
+        ]
+        chosen = slice(begin, end)
+        return Scored(self.completions[chosen], self.logprobs[chosen], self.mask[chosen], self.greedy[chosen], contexts)
 
 
 class Begun(NamedTuple):
@@ -109,6 +114,7 @@ class LanguageModel:
         owners: Sequence[int] | None = None,
         *,
         keep_contexts: bool = False,
+        derived: int | None = None,
     ) -> Scored:
         """Log-probabilities of completions behind their prompts.
 
@@ -118,30 +124,40 @@ class LanguageModel:
             completions: N rows of at least one token.
             owners: which prompt each completion follows; by default the n-th follows the n-th.
             keep_contexts: whether ``begin`` will be asked for these.
+            derived: of how many completions, the first ones, gradients are wanted, where ``derives_some`` and each
+                follows its own prompt; None for all.
         """
+        assert derived is None or (self.backbone.derives_some and owners is None)
         soft = as_soft(soft_prompt).to(self.lm)
         targets, mask = right_padded(completions, self.lm.device)  # (N, T)
         logprobs = torch.zeros(targets.shape, device=targets.device)
         greedy = torch.zeros_like(targets)
         contexts = []
-        for rows, features, memory in self._batches.completions(soft, prompts, completions, owners):
+        for rows, features, memory, first in self._batches.completions(soft, prompts, completions, owners, derived):
             index = torch.tensor(rows, device=targets.device)
             width = features.shape[1]
             own_mask, own_targets = mask[index, :width], targets[index, :width]
-            values, likeliest = self._token_logprobs(features[own_mask], own_targets[own_mask])  # (tokens,)
             where = own_mask.nonzero()
+            tokens = sum(len(completions[n]) for n in rows[:first])
+            values, likeliest = self._token_logprobs(features[own_mask], own_targets[own_mask], tokens)  # (tokens,)
             logprobs = logprobs.index_put((index[where[:, 0]], where[:, 1]), values)
             greedy[index[where[:, 0]], where[:, 1]] = likeliest
             if keep_contexts and memory is not None:
                 contexts.append(Context(rows, memory, max(len(completions[n]) for n in rows) - 1))
         return Scored(completions, logprobs, mask, greedy, contexts)
 
-    def _token_logprobs(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The targets' log-probabilities and the likeliest tokens, ``[tokens]`` each, some logits at a time."""
+    def _token_logprobs(self, features: Tensor, targets: Tensor, derived: int) -> tuple[Tensor, Tensor]:
+        """The targets' log-probabilities and the likeliest tokens, ``[tokens]`` each, some logits at a time.
+
+        Gradients go to the first ``derived`` tokens alone.
+        """
         values, likeliest = [], []
-        for some, expected in zip(features.split(LOGIT_ROWS), targets.split(LOGIT_ROWS), strict=True):
-            logits = self.backbone.logits(some)
-            values.append(-cross_entropy(logits, expected, reduction="none"))
+        sizes = [*_sizes(derived), *_sizes(len(targets) - derived)]
+        ends = itertools.accumulate(sizes)
+        for some, expected, end in zip(features.split(sizes), targets.split(sizes), ends, strict=True):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and end <= derived):
+                logits = self.backbone.logits(some)
+                values.append(-cross_entropy(logits, expected, reduction="none"))
             likeliest.append(logits.argmax(-1))
         return torch.cat(values), torch.cat(likeliest)
 
@@ -269,6 +285,11 @@ class LanguageModel:
         if self._recorder is None:
             return PlainSteps(self.backbone, memories, longest)
         return RecordedSteps(self._recorder, memories, longest)
+
+
+def _sizes(tokens: int) -> list[int]:
+    """Of how many of so many tokens logits are computed at once."""
+    return [min(LOGIT_ROWS, tokens - begin) for begin in range(0, tokens, LOGIT_ROWS)]
 
 
 def rows_that_fit(memory: int, column: int) -> int:

@@ -1,30 +1,37 @@
-"""The parts of a decoder layer that are no products with weights, with gradients written out.
+"""The parts of a decoder layer that are no products with weights, and their gradients.
 
-Autograd would keep what every elementary step leaves behind, several times a layer's input. These keep what they were
-given, compute the rest again but for what takes long and little room, and take fewer and larger steps. Gradients go to
-activations alone: weights are frozen.
+Autograd would keep what every elementary step leaves behind, several times a layer's input. These gradients, which
+``agents.layer`` asks for, need what the part was given; what takes long to compute and little room may be kept, too.
 
 Notation: n rows, L columns, H heads of keys and values, G heads of queries to each, d the size of a head, S columns
 that all rows share, C a row's own columns, D hidden size, F size of the feed-forward layer.
 """
 
-from typing import Any
-
 import torch
 from reasoning_arena.agents.kv_cache import Pair
-from reasoning_arena.agents.product import applied
 from torch import Tensor
 from torch.nn.functional import rms_norm, silu
-
-KEPT_COLUMNS = 512  # up to which attention keeps its weights for the gradient; longer rows compute them again
 
 
 def normed(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """``x``, ``[…, D]``, over the root of its mean square, times ``weight``, ``[D]``."""
-    if x.device.type != "cpu" or not torch.is_grad_enabled():  # elsewhere it is one kernel, and so is its gradient
-        return rms_norm(x, weight.shape, weight, epsilon)
-    result: Tensor = applied(_Normed, x, weight, epsilon)
-    return result
+    return rms_norm(x, weight.shape, weight, epsilon)
+
+
+def of_normed(gradient: Tensor, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """The gradient of ``x``."""
+    if x.device.type == "cuda":  # where it is one kernel
+        _, scale = torch.ops.aten._fused_rms_norm(x, weight.shape, weight, epsilon)
+        of_x: Tensor = torch.ops.aten._fused_rms_norm_backward(gradient, x, weight.shape, scale, weight, [True, False])[
+            0
+        ]
+        return of_x
+    # Of x s w with s = (|x|² / D + ε)^(-1/2): s (g w - x s · mean(g w x s)).
+    x = x.float()
+    scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+    unit, weighted = x * scale, gradient * weight.float()
+    common = torch.linalg.vecdot(weighted, unit).div_(-x.shape[-1])[..., None]
+    return weighted.addcmul_(unit, common).mul_(scale).to(gradient.dtype)
 
 
 def rotated(qkv: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,11 +46,31 @@ def rotated(qkv: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, 
     Returns:
         queries, scaled for attention, ``[n, H, G * L, d]``, keys and values, ``[n, H, L, d]``.
     """
-    q, k, v = applied(_Rotated, qkv, cos, sin, heads)
-    return q, k, v
+    n, length, every, size = qkv.shape
+    kv_heads = (every - heads) // 2
+    qk = qkv[:, :, : heads + kv_heads]
+    qk = torch.addcmul(qk * cos, qk.roll(size // 2, -1), sin)
+    q = qkv.new_empty(n, heads, length, size)
+    torch.mul(qk[:, :, :heads].transpose(1, 2), size**-0.5, out=q)
+    k, v = (one.transpose(1, 2) for one in (qk[:, :, heads:], qkv[:, :, heads + kv_heads :]))  # a cache copies them
+    return q.view(n, kv_heads, -1, size), k, v
 
 
-def attended(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) -> Tensor:
+def of_rotated(of_q: Tensor, of_k: Tensor, of_v: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """The gradient of ``qkv``."""
+    n, kv_heads, length, size = of_k.shape
+    heads = of_q.shape[1] * of_q.shape[2] // length
+    gradient, values = of_q.new_empty(n, length, heads + 2 * kv_heads, size), heads + kv_heads
+    torch.mul(of_q.reshape(n, heads, length, size).transpose(1, 2), size**-0.5, out=gradient[:, :, :heads])
+    gradient[:, :, heads:values] = of_k.transpose(1, 2)
+    gradient[:, :, values:] = of_v.transpose(1, 2)
+    turned = gradient[:, :, :values]
+    back = (turned * sin).roll(size // 2, -1)
+    turned.mul_(cos).add_(back)
+    return gradient
+
+
+def attended(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) -> tuple[Tensor, Tensor]:
     """Attention to a shared head and to a row's own columns, for whole texts: each row gets a copy of the head.
 
     Args:
@@ -53,11 +80,38 @@ def attended(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) ->
         blocked: added to the scores of own columns, ``[n, 1, M, C]``, or of all, ``[n, 1, M, S + C]``; or None.
 
     Returns:
-        ``[n, H, M, d]``.
+        ``[n, H, M, d]``, and how much each query attends to each column, ``[n * H, M, S + C]``.
     """
-    shared = head or tuple(one[:1, :, :0] for one in own)
-    result: Tensor = applied(_Attended, q, *shared, *own, blocked)
-    return result
+    keys, values = _joined(head, own)
+    weights = _weights(q, keys, blocked)
+    return torch.bmm(weights, values).view(q.shape), weights
+
+
+def of_attended(
+    gradient: Tensor, q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None, weights: Tensor | None
+) -> tuple[Tensor, Pair, Pair]:
+    """The gradients of queries, of all rows' shared columns, ``[1, H, S, d]``, and of their own.
+
+    Args:
+        gradient: of what attention gave, ``[n, H, M, d]``.
+        q: as ``attended`` was given it.
+        head: likewise.
+        own: likewise.
+        blocked: likewise.
+        weights: as it gave them, or None.
+    """
+    keys, values = _joined(head, own)
+    if weights is None:
+        weights = _weights(q, keys, blocked)
+    (n, heads, _, size), shared = own[0].shape, 0 if head is None else head[0].shape[2]
+    gradient = gradient.reshape(-1, *gradient.shape[2:])
+    of_values = torch.bmm(weights.mT, gradient).view(n, heads, -1, size)
+    of_weights = torch.bmm(gradient, values.mT)
+    of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+    of_q = torch.bmm(of_scores, keys).view(q.shape)
+    of_keys = torch.bmm(of_scores.mT, q.reshape(-1, *q.shape[2:])).view(n, heads, -1, size)
+    of_head = of_keys[:, :, :shared].sum(0, keepdim=True), of_values[:, :, :shared].sum(0, keepdim=True)
+    return of_q, of_head, (of_keys[:, :, shared:], of_values[:, :, shared:])
 
 
 def attended_by_one(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) -> Tensor:
@@ -98,110 +152,31 @@ def _attended_in_parts(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor 
 
 def gated(gate_up: Tensor) -> Tensor:
     """``silu(gate) * up`` of the two side by side, ``[…, 2 * F]``: ``[…, F]``."""
-    result: Tensor = applied(_Gated, gate_up)
+    gate, up = gate_up.chunk(2, -1)
+    return silu(gate).mul_(up)
+
+
+def of_gated(gradient: Tensor, gate_up: Tensor) -> Tensor:
+    """The gradient of the two side by side."""
+    (gate, up), result = gate_up.chunk(2, -1), torch.empty_like(gate_up)
+    of_gate, of_up = result.chunk(2, -1)
+    torch.mul(silu(gate), gradient, out=of_up)
+    torch.ops.aten.silu_backward.grad_input(gradient * up, gate, grad_input=of_gate)
     return result
 
 
-class _Normed(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.weight, ctx.epsilon = weight, epsilon
-        return rms_norm(x, weight.shape, weight, epsilon)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        # Of x s w with s = (|x|² / D + ε)^(-1/2): s (g w - x s · mean(g w x s)).
-        x = ctx.saved_tensors[0].float()
-        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(ctx.epsilon)
-        scale.rsqrt_()
-        unit, weighted = x * scale, gradient * ctx.weight.float()
-        common = torch.linalg.vecdot(weighted, unit).div_(-x.shape[-1])[..., None]
-        return weighted.addcmul_(unit, common).mul_(scale).to(gradient.dtype), None, None
-
-
-class _Rotated(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, qkv: Tensor, cos: Tensor, sin: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        n, length, every, size = qkv.shape
-        kv_heads = (every - heads) // 2
-        ctx.rotation, ctx.shape, ctx.heads = (cos, sin), qkv.shape, heads
-        qk = qkv[:, :, : heads + kv_heads]
-        qk = torch.addcmul(qk * cos, qk.roll(size // 2, -1), sin)
-        q = qkv.new_empty(n, heads, length, size)
-        torch.mul(qk[:, :, :heads].transpose(1, 2), size**-0.5, out=q)
-        k, v = (one.transpose(1, 2) for one in (qk[:, :, heads:], qkv[:, :, heads + kv_heads :]))  # a cache copies them
-        return q.view(n, kv_heads, -1, size), k, v
-
-    @staticmethod
-    def backward(ctx: Any, of_q: Tensor, of_k: Tensor, of_v: Tensor) -> tuple[Tensor, None, None, None]:
-        (cos, sin), (n, length, every, size), heads = ctx.rotation, ctx.shape, ctx.heads
-        gradient, values = of_q.new_empty(ctx.shape), every - of_v.shape[1]
-        of_q = of_q.reshape(n, heads, length, size).transpose(1, 2)
-        torch.mul(of_q, size**-0.5, out=gradient[:, :, :heads])
-        gradient[:, :, heads:values] = of_k.transpose(1, 2)
-        gradient[:, :, values:] = of_v.transpose(1, 2)
-        turned = gradient[:, :, :values]
-        back = (turned * sin).roll(size // 2, -1)
-        turned.mul_(cos).add_(back)
-        return gradient, None, None, None
-
-
-class _Attended(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, head_k: Tensor, head_v: Tensor, own_k: Tensor, own_v: Tensor, blocked: Tensor | None
-    ) -> Tensor:
-        keys, values = _joined(head_k, own_k), _joined(head_v, own_v)
-        weights = _weights(q, keys, blocked)
-        kept = weights if keys.shape[1] <= KEPT_COLUMNS else None
-        ctx.save_for_backward(q, head_k, head_v, own_k, own_v, blocked, kept)
-        return torch.bmm(weights, values).view(q.shape)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        q, head_k, head_v, own_k, own_v, blocked, weights = ctx.saved_tensors
-        keys, values = _joined(head_k, own_k), _joined(head_v, own_v)
-        if weights is None:
-            weights = _weights(q, keys, blocked)
-        gradient = gradient.reshape(-1, *gradient.shape[2:])
-        of_values = torch.bmm(weights.mT, gradient).view(*own_v.shape[:2], -1, own_v.shape[3])
-        of_weights = torch.bmm(gradient, values.mT)
-        of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-        of_q = torch.bmm(of_scores, keys).view(q.shape)
-        of_keys = torch.bmm(of_scores.mT, q.view(-1, *q.shape[2:])).view(*own_k.shape[:2], -1, own_k.shape[3])
-        shared = head_k.shape[2]
-        of_head_k = of_head_v = None
-        if ctx.needs_input_grad[1]:
-            of_head_k, of_head_v = (one[:, :, :shared].sum(0, keepdim=True) for one in (of_keys, of_values))
-        return of_q, of_head_k, of_head_v, of_keys[:, :, shared:], of_values[:, :, shared:], None
-
-
-class _Gated(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate_up)
-        gate, up = gate_up.chunk(2, -1)
-        return silu(gate).mul_(up)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        gate_up = ctx.saved_tensors[0]
-        (gate, up), result = gate_up.chunk(2, -1), torch.empty_like(gate_up)
-        of_gate, of_up = result.chunk(2, -1)
-        torch.mul(silu(gate), gradient, out=of_up)
-        torch.ops.aten.silu_backward.grad_input(gradient * up, gate, grad_input=of_gate)
-        return result
-
-
-def _joined(head: Tensor, own: Tensor) -> Tensor:
-    """Keys or values with a copy of the shared ones in every row, ``[n * H, S + C, d]``."""
-    return torch.cat([head.expand(len(own), -1, -1, -1), own], 2).view(-1, head.shape[2] + own.shape[2], own.shape[3])
+def _joined(head: Pair | None, own: Pair) -> Pair:
+    """Keys and values with a copy of the shared ones in every row, ``[n * H, S + C, d]`` each."""
+    if head is not None:
+        n = len(own[0])
+        keys, values = (torch.cat([one.expand(n, -1, -1, -1), rest], 2) for one, rest in zip(head, own, strict=True))
+        own = keys, values
+    return own[0].flatten(0, 1), own[1].flatten(0, 1)
 
 
 def _weights(q: Tensor, keys: Tensor, blocked: Tensor | None) -> Tensor:
     """How much each query attends to each column, ``[n * H, M, S + C]``."""
-    scores = torch.bmm(q.view(-1, *q.shape[2:]), keys.mT)
+    scores = torch.bmm(q.reshape(-1, *q.shape[2:]), keys.mT)
     if blocked is not None:
         scores.view(*q.shape[:3], -1)[..., -blocked.shape[-1] :] += blocked
     return scores.softmax(-1)

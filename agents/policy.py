@@ -99,6 +99,7 @@ class SoftPromptPolicy:
         tasks: Sequence[str] = (),
         *,
         keep_contexts: bool = False,
+        derived: int | None = None,
     ) -> Scored:
         """Log-probabilities of completions, with gradients to what learns.
 
@@ -108,6 +109,8 @@ class SoftPromptPolicy:
             owners: which question each completion answers; by default the n-th answers the n-th.
             tasks: of which task each question is, for a steering that needs to know.
             keep_contexts: whether ``begin`` will be asked for these.
+            derived: of how many completions, the first ones, gradients are wanted, where ``derives_some`` and each
+                answers its own question; None for all.
 
         Raises:
             AgentError: soft prompt, question and completion are longer than what the model reads.
@@ -115,7 +118,9 @@ class SoftPromptPolicy:
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         soft = self.soft_prompt(prompts, tasks)
         self._check_length(soft, prompts, max(map(len, completions)))
-        return self.language_model.score(soft, prompts, completions, owners, keep_contexts=keep_contexts)
+        return self.language_model.score(
+            soft, prompts, completions, owners, keep_contexts=keep_contexts, derived=derived
+        )
 
     @torch.no_grad()
     def unprompted(
@@ -152,6 +157,11 @@ class SoftPromptPolicy:
     def foresees(self) -> bool:
         """Whether ``begin`` can be asked for: whether the model keeps a plain cache of keys and values."""
         return self.language_model.shares_prefix
+
+    @property
+    def derives_some(self) -> bool:
+        """Whether gradients can be computed for some of the completions that are scored together alone."""
+        return self.language_model.backbone.derives_some
 
     @property
     def model_learns(self) -> bool:

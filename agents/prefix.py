@@ -181,6 +181,7 @@ class Prefixes:
         inputs: Sequence[Ids],
         head: Head | UpcomingHead | None,
         wanted: int,
+        derived: int | None = None,
     ) -> Pass:
         """Prompts and what follows them pass through the model.
 
@@ -190,15 +191,16 @@ class Prefixes:
             inputs: tokens behind each prompt.
             head: what the rows have in common.
             wanted: of how many of the last columns features are wanted.
+            derived: of how many rows, the first ones, gradients are; None for all.
         """
         mask, embeds = self._laid_out(soft, prompts, inputs, head)
         if isinstance(head, UpcomingHead):
-            return self._read_along(head, mask, embeds, wanted)
+            return self._read_along(head, mask, embeds, wanted, derived)
         cache = SharedHeadCache(self.backbone.layers, head and head.keys_values)
-        features = self.backbone.forward(embeds, mask, cache, wanted) if embeds.shape[1] else embeds
+        features = self.backbone.forward(embeds, mask, cache, wanted, derived) if embeds.shape[1] else embeds
         return Pass(features, mask, cache, head)
 
-    def _read_along(self, head: UpcomingHead, mask: Tensor, embeds: Tensor, wanted: int) -> Pass:
+    def _read_along(self, head: UpcomingHead, mask: Tensor, embeds: Tensor, wanted: int, derived: int | None) -> Pass:
         """The same, with a head that is a row before the others: its columns are theirs, too."""
         front, columns = self._front(*head), head.columns
         width = max(embeds.shape[1], columns, 2)  # a single column is attended to in another way, which knows no rows
@@ -208,7 +210,8 @@ class Prefixes:
         first = torch.arange(mask.shape[1], device=mask.device)
         leading = ((first >= columns) & (first < 2 * columns))[None]  # its own columns stand behind those it is to be
         cache = LeadingRowCache(self.backbone.layers, columns)
-        features = self.backbone.forward(embeds, torch.cat([leading, mask]), cache, wanted)[1:]
+        derived = None if derived is None else 1 + derived
+        features = self.backbone.forward(embeds, torch.cat([leading, mask]), cache, wanted, derived)[1:]
         others = cache.others()
         assert others.head is not None
         computed = Head(others.head, detached(others.head), None, head.tokens, columns)

@@ -32,7 +32,12 @@ class Product:
         packed_back: whether to compute gradients by another one.
         by_column: whether outputs lie in memory one after another, each of all rows, where the weight is not packed;
             some of them are then one piece of it.
+
+    Attributes:
+        learnt: what learns beside the weight.
     """
+
+    learnt: Sequence[Tensor] = ()
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, packed: bool, packed_back: bool, by_column: bool = False
@@ -49,6 +54,14 @@ class Product:
             product = self.weight @ x.mT
             return (product if self.bias is None else product + self.bias[:, None]).mT
         return linear(x, self.weight, self.bias)
+
+    def of_input(self, gradient: Tensor) -> Tensor:
+        """The gradient of the input, ``[…, I]``, from that of the product, ``[…, O]``."""
+        return _of_rows(gradient, self.back, None) if self.packed and self.packed_back else gradient @ self.weight
+
+    def of_learnt(self, gradient: Tensor, x: Tensor) -> list[Tensor]:
+        """The gradients of what learns: nothing does."""
+        return []
 
     @cached_property
     def forth(self) -> Tensor:
@@ -81,16 +94,43 @@ class AdaptedProduct:
     Args:
         product: with the frozen weights.
         adapters: one for each of these weights, which begin where the one before ends.
+
+    Attributes:
+        learnt: what they are made of, each one's ``down`` before its ``up``.
     """
 
     def __init__(self, product: Product, adapters: Sequence[LowRank]) -> None:
         self.product, self.adapters = product, adapters
+        self.learnt = [part for one in adapters for part in (one.down, one.up)]
 
     def __call__(self, x: Tensor) -> Tensor:
         """The product with ``x``, ``[…, I]``, with gradients to what is learnt, too."""
-        down = torch.cat([one.down for one in self.adapters]).to(x.dtype)  # (R, I)
-        up = torch.block_diag(*(one.up * one.scale for one in self.adapters)).to(x.dtype)  # (O, R)
+        down, up = self._beside(x.dtype)
         return self.product(x) + linear(linear(x, down), up)
+
+    def of_input(self, gradient: Tensor) -> Tensor:
+        """The gradient of the input, ``[M, I]``, from that of the product, ``[M, O]``."""
+        down, up = self._beside(gradient.dtype)
+        return self.product.of_input(gradient) + gradient @ up @ down
+
+    def of_learnt(self, gradient: Tensor, x: Tensor) -> list[Tensor]:
+        """The gradients of what learns, from that of the product, ``[M, O]``, with ``x``, ``[M, I]``."""
+        down, up = self._beside(x.dtype)
+        of_down = ((gradient @ up).mT @ x).float()  # (R, I)
+        of_up = (gradient.mT @ (x @ down.mT)).float()  # (O, R)
+        found, row, column = [], 0, 0
+        for one in self.adapters:
+            outputs, rank = one.up.shape
+            found.append(of_down[column : column + rank])
+            found.append(of_up[row : row + outputs, column : column + rank] * one.scale)
+            row, column = row + outputs, column + rank
+        return found
+
+    def _beside(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """All adapters as one, ``[R, I]`` and ``[O, R]``."""
+        down = torch.cat([one.down for one in self.adapters]).to(dtype)
+        up = torch.block_diag(*(one.up * one.scale for one in self.adapters)).to(dtype)
+        return down, up
 
 
 def applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
@@ -120,8 +160,7 @@ class _PackedProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        product = ctx.product
-        return _of_rows(gradient, product.back, None) if product.packed_back else gradient @ product.weight, None
+        return ctx.product.of_input(gradient), None
 
 
 def missing_rows(rows: int) -> int:

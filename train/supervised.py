@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from reasoning_arena.agents.language_model import Begun
+from reasoning_arena.agents.language_model import Begun, Scored
 from reasoning_arena.agents.policy import SoftPromptPolicy
 from reasoning_arena.envs.episode import Info
 from reasoning_arena.train import distributed
@@ -131,18 +131,25 @@ class SupervisedRound:
         # The questions' targets first, then what is gone over again, then wrong answers to the questions.
         completions = [*targets, *(one.completion for one in again), *(ids for some in wrong for ids in some)]
         owners = [*range(n + len(again)), *(k for k, some in enumerate(wrong) for _ in some)]
+        # The last round's targets are scored again by the soft prompt that this round begins with: in the same pass,
+        # without gradients, where that is possible, and else with the keys and values that are still there.
+        last = self.last[0] if self.last is not None and self.policy.derives_some and not any(wrong) else None
         scored = self.policy.score(
-            [*questions, *(one.question for one in again)],
-            completions,
+            [*questions, *(one.question for one in again), *(last.questions if last else ())],
+            [*completions, *(last.targets if last else ())],
             owners if any(wrong) else None,
-            [*tasks, *(one.task for one in again)],
+            [*tasks, *(one.task for one in again), *(last.tasks if last else ())],
             keep_contexts=self.scout is not None,
+            derived=len(completions) if last else None,
         )
+        if last:
+            self._told_again(scored.part(len(completions)))
+            scored = scored.part(0, len(completions))
+        self._score_again()
         lessons = [*(Lesson(*one) for one in zip(questions, tasks, targets, strict=True)), *again]
         logprobs = scored.logprobs.detach().sum(1)
         self.stream.replay.remember(lessons, logprobs[: len(lessons)])
-        self._score_again()  # with the soft prompt that this round begins with, whose keys and values are still there
-        before = None if self.scout is None else self.policy.begin(scored.first(n))
+        before = None if self.scout is None else self.policy.begin(scored.part(0, n))
         if before is not None and self.policy.model_learns:
             (before,) = self._decode(before)
         weights = per_token(scored)
@@ -170,9 +177,16 @@ class SupervisedRound:
     def _score_again(self) -> None:
         """Score the last round's targets with what was learnt from them."""
         if self.last is not None:
-            (played, before), self.last = self.last, None
-            again = self.policy.score(played.questions, played.targets, tasks=played.tasks, keep_contexts=True)
-            self.waiting.append((played, [before, self.policy.begin(again)]))
+            played = self.last[0]
+            self._told_again(
+                self.policy.score(played.questions, played.targets, tasks=played.tasks, keep_contexts=True)
+            )
+
+    def _told_again(self, scored: Scored) -> None:
+        """The last round's targets were scored with what was learnt from them."""
+        assert self.last is not None
+        (played, before), self.last = self.last, None
+        self.waiting.append((played, [before, self.policy.begin(scored)]))
 
     def _targets(self, told: Info) -> list[Completion]:
         """What is imitated; a contrast is with candidates, so there it is the plain answer where there are any."""

@@ -1,11 +1,21 @@
 """The parts of a layer give what their formulas say, and gradients that agree with finite differences."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
-from reasoning_arena.agents import parts
-from reasoning_arena.agents.parts import attended, attended_by_one, gated, normed, rotated
+from reasoning_arena.agents.parts import (
+    attended,
+    attended_by_one,
+    gated,
+    normed,
+    of_attended,
+    of_gated,
+    of_normed,
+    of_rotated,
+    rotated,
+)
 from torch import Tensor
 from torch.autograd import gradcheck
 from torch.nn.functional import silu
@@ -15,6 +25,26 @@ ROWS, HEADS, GROUPS, LENGTH, SHARED, SIZE = 3, 2, 3, 5, 7, 8
 
 def numbers(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+class Part(torch.autograd.Function):
+    """A part of a layer, for autograd: ``gradient`` is given those of what ``compute`` gives, and all inputs."""
+
+    @staticmethod
+    def forward(ctx: Any, compute: Callable[..., Any], gradient: Callable[..., Any], *inputs: Tensor) -> Any:
+        ctx.gradient = gradient
+        ctx.save_for_backward(*inputs)
+        return compute(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *of_outputs: Tensor) -> Any:
+        found = ctx.gradient(*of_outputs, *ctx.saved_tensors)
+        return None, None, *(found if isinstance(found, tuple) else (found,))
+
+
+def agrees(compute: Callable[..., Any], gradient: Callable[..., Any], *inputs: Tensor, **tolerances: float) -> bool:
+    """Whether a gradient is that of finite differences."""
+    return gradcheck(lambda *some: Part.apply(compute, gradient, *some), inputs, **tolerances)
 
 
 def learnable(*shapes: Sequence[int]) -> list[Tensor]:
@@ -50,10 +80,10 @@ def test_attention_is_that_of_each_row() -> None:
     q, others = numbers(ROWS, HEADS, GROUPS * LENGTH, SIZE), memory()
     expected = plain_attention(q, *others, causal())
     head, own = (others[0], others[1]), (others[2], others[3])
-    torch.testing.assert_close(attended(q, head, own, causal()), expected)
+    torch.testing.assert_close(attended(q, head, own, causal())[0], expected)
     nothing = [one[:, :, :0] for one in head]
     alone = plain_attention(q, *nothing, *own, causal())
-    torch.testing.assert_close(attended(q, None, own, causal()), alone)
+    torch.testing.assert_close(attended(q, None, own, causal())[0], alone)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5), (torch.bfloat16, 0.05)])
@@ -67,25 +97,49 @@ def test_one_column_attends_as_many_do(dtype: torch.dtype, tolerance: float, hea
     added = blocked if some_blocked else None
     shared = (head[0], head[1]) if headed else None
     found = attended_by_one(q, shared, (own_k, own_v), added)
-    torch.testing.assert_close(found, attended(q, shared, (own_k, own_v), added), atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(found, attended(q, shared, (own_k, own_v), added)[0], atol=tolerance, rtol=tolerance)
 
 
-@pytest.mark.parametrize("kept", [0, 512])
-def test_gradients_of_attention(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "KEPT_COLUMNS", kept)
-    q, *others = (one.requires_grad_() for one in (numbers(ROWS, HEADS, GROUPS * LENGTH, SIZE), *memory()))
-    assert gradcheck(lambda q, a, b, k, v: attended(q, (a, b), (k, v), causal()), (q, *others))
-    assert gradcheck(lambda q, k, v: attended(q, None, (k, v), causal()), (q, *others[2:]))
-    assert gradcheck(lambda q, k: attended(q, (others[0].detach(), others[1].detach()), (k, k), None), (q, others[2]))
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("some_blocked", [True, False])
+def test_gradients_of_attention(kept: bool, some_blocked: bool) -> None:
+    blocked = causal() if some_blocked else None
+    inputs = [one.requires_grad_() for one in (numbers(ROWS, HEADS, GROUPS * LENGTH, SIZE), *memory())]
+
+    def behind(q: Tensor, a: Tensor, b: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attended(q, (a, b), (k, v), blocked)[0]
+
+    def of_behind(gradient: Tensor, q: Tensor, a: Tensor, b: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+        weights = attended(q, (a, b), (k, v), blocked)[1] if kept else None
+        of_q, of_head, of_own = of_attended(gradient, q, (a, b), (k, v), blocked, weights)
+        return of_q, *of_head, *of_own
+
+    def alone(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attended(q, None, (k, v), blocked)[0]
+
+    def of_alone(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+        weights = attended(q, None, (k, v), blocked)[1] if kept else None
+        of_q, _, of_own = of_attended(gradient, q, None, (k, v), blocked, weights)
+        return of_q, *of_own
+
+    assert agrees(behind, of_behind, *inputs)
+    assert agrees(alone, of_alone, inputs[0], *inputs[3:])
 
 
 def test_gradients_of_the_other_parts() -> None:
     cos, sin = numbers(2, LENGTH, 1, SIZE), numbers(2, LENGTH, 1, SIZE, seed=1)
     qkv, gate_up, x = learnable((2, LENGTH, 6 + 2 + 2, SIZE), (3, 10), (4, 6))
-    assert gradcheck(lambda one: rotated(one, cos, sin, 6), (qkv,))
-    assert gradcheck(gated, (gate_up,))
+    assert agrees(lambda one: rotated(one, cos, sin, 6), lambda q, k, v, _: of_rotated(q, k, v, cos, sin), qkv)
+    assert agrees(gated, of_gated, gate_up)
     weight = numbers(6, dtype=torch.float32)
-    assert gradcheck(lambda one: normed(one.float(), weight, 1e-5), (x,), eps=1e-3, atol=1e-3, rtol=1e-2)
+    assert agrees(
+        lambda one: normed(one.float(), weight, 1e-5),
+        lambda gradient, one: of_normed(gradient, one.float(), weight, 1e-5).double(),
+        x,
+        eps=1e-3,
+        atol=1e-3,
+        rtol=1e-2,
+    )
 
 
 def test_the_gate_lets_through() -> None:
@@ -107,12 +161,3 @@ def test_heads_are_turned_by_their_positions() -> None:
     torch.testing.assert_close(k, turned(qkv[:, :, 6:8]).transpose(1, 2))
     torch.testing.assert_close(v, qkv[:, :, 8:].transpose(1, 2))
     torch.testing.assert_close(q, turned(qkv[:, :, :6]).transpose(1, 2).reshape(2, 2, -1, SIZE) * SIZE**-0.5)
-
-
-@pytest.mark.parametrize("part", [gated, lambda x: normed(x, torch.ones(6, dtype=x.dtype), 1e-5)])
-def test_nothing_but_the_input_is_kept(part: Callable[[Tensor], Tensor]) -> None:
-    kept = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one.shape) or one, lambda one: one):
-        x = numbers(4, 6, dtype=torch.float32).requires_grad_()
-        part(x)
-    assert kept == [x.shape]
