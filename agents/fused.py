@@ -36,6 +36,10 @@ class LayerMemory(Protocol):
     """What one layer remembers."""
 
     @property
+    def leading(self) -> int:
+        """How many columns of the first row all others share, as if they were a head; or 0."""
+
+    @property
     def head(self) -> Pair | None:
         """Keys and values that all rows share, ``[1, H, S, d]``."""
 
@@ -120,7 +124,7 @@ class FusedDecoder:
         n, length, _ = embeds.shape
         columns = columns or Columns(n, length, None)
         first = columns if derived is None else columns.first(derived)
-        text = Text(columns, first, *self._rotation(embeds, positions), blocked, self.heads)
+        text = Text(columns, first, *self._rotation(embeds, positions), blocked, self.heads, layers[0].leading)
         x = columns.held(embeds)  # (T, D)
         for layer, memory in zip(self.layers, layers, strict=True):
             q, k, v = layer.asked(x, text)

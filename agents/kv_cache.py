@@ -24,6 +24,9 @@ class SharedHeadLayer(DynamicLayer):
         own: the rows' keys and values, or None before there are any.
         room: how many of the rows' last columns are empty; a new token is then written there and nothing else copied,
             which is not for gradients.
+
+    Attributes:
+        leading: how many columns of the first row the others share, where that is how they come by a head; or 0.
     """
 
     def __init__(self, head: Pair | None, own: Pair | None = None, room: int = 0) -> None:
@@ -33,6 +36,7 @@ class SharedHeadLayer(DynamicLayer):
         self._columns = 0 if own is None else own[0].shape[2] - room
         self._own = own
         self._roomy = room > 0
+        self.leading = 0
 
     @property
     def own(self) -> Pair | None:
@@ -109,23 +113,6 @@ class SharedHeadCache(DynamicCache):
         return [own if head is None else _behind(head, own) for head, own in pairs]
 
 
-class LeadingRowLayer(SharedHeadLayer):
-    """One layer's memory of a batch whose first row is the head of the others: they share its first columns.
-
-    Args:
-        columns: how many.
-    """
-
-    def __init__(self, columns: int) -> None:
-        super().__init__(None)
-        self._shared = columns
-
-    def extend(self, keys: Tensor, values: Tensor) -> Pair:
-        """Add all columns to every row; returns them, the first row's too."""
-        self.head = _copied(keys[:1, :, : self._shared]), _copied(values[:1, :, : self._shared])
-        return super().extend(keys, values)
-
-
 class LeadingRowCache(SharedHeadCache):
     """The memory of all layers of such a batch, which is read in one pass.
 
@@ -136,12 +123,14 @@ class LeadingRowCache(SharedHeadCache):
 
     def __init__(self, layers: int, columns: int) -> None:
         super().__init__(layers)
-        self.layers = [LeadingRowLayer(columns) for _ in range(layers)]
+        for layer in self.layers:
+            layer.leading = columns
 
     def others(self) -> SharedHeadCache:
         """That of the others, behind the head that they share."""
-        head = [layer.head for layer in self.layers if layer.head is not None]
-        return SharedHeadCache(len(self.layers), head, [(keys[1:], values[1:]) for keys, values in self.own])
+        own, columns = self.own, self.layers[0].leading
+        head = [(_copied(keys[:1, :, :columns]), _copied(values[:1, :, :columns])) for keys, values in own]
+        return SharedHeadCache(len(own), head, [(keys[1:], values[1:]) for keys, values in own])
 
 
 class Memory(NamedTuple):

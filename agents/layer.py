@@ -42,6 +42,7 @@ class Text(NamedTuple):
         sin: likewise, its first half negated.
         blocked: added to the scores of a row's own columns, ``[n, 1, G * L, C]``, or of all; or None.
         heads: of queries, G * H.
+        leading: how many columns of the first row all others share, as if they were a head; or 0.
     """
 
     columns: Columns
@@ -50,6 +51,7 @@ class Text(NamedTuple):
     sin: Tensor
     blocked: Tensor | None
     heads: int
+    leading: int
 
     def last(self, length: int) -> "Text":
         """The last columns alone, for ``FusedLayer.answered``."""
@@ -78,9 +80,7 @@ class FusedLayer:
         if torch.is_grad_enabled():
             q, k, v = applied(_Asked, x, self, text, *self.qkv.learnt)
             return q, k, v
-        columns, size = text.columns, text.cos.shape[-1]
-        qkv = columns.whole(self.qkv(_normed(x, self.norm))).view(columns.rows, columns.length, -1, size)
-        return rotated(qkv, text.cos, text.sin, text.heads)
+        return self.begun(x, text).asked
 
     def answered(self, x: Tensor, q: Tensor, head: Pair | None, own: Pair, text: Text) -> Tensor:
         """The next hidden states.
@@ -88,7 +88,7 @@ class FusedLayer:
         Args:
             x: hidden states, ``[T, D]``.
             q: their queries, ``[n, H, G * L, d]``.
-            head: keys and values that all rows share, ``[1, H, S, d]``, or None.
+            head: keys and values that all rows share, ``[1, H, S, d]``, or None where there are none or they lead.
             own: the rows' own behind them, ``[n, H, C, d]``.
             text: what stands where.
         """
@@ -99,38 +99,76 @@ class FusedLayer:
         if text.cos.shape[1] == 1:  # one column after another is read, not many of which the last is wanted
             mixed = attended_by_one(q, head, own, text.blocked)
         else:
-            mixed, _ = attended(q, head, own, text.blocked)
-        return self.finished(x, self.held(mixed, text))[0]
+            mixed, _ = attended(q, head or _leading(own, text), own, text.blocked)
+        return self.finished(x, self.held(mixed, text)).states
+
+    def begun(self, x: Tensor, text: Text) -> "Begun":
+        """The first half of the layer."""
+        columns, size = text.columns, text.cos.shape[-1]
+        normal, scale = _normed(x, self.norm)
+        qkv = columns.whole(self.qkv(normal)).view(columns.rows, columns.length, -1, size)
+        return Begun(rotated(qkv, text.cos, text.sin, text.heads), scale)
 
     def held(self, mixed: Tensor, text: Text) -> Tensor:
         """What attention gave, ``[n, H, G * L, d]``, token by token, ``[T, G * H * d]``."""
         columns = text.columns
         return columns.held(mixed.view(columns.rows, text.heads, columns.length, -1).transpose(1, 2).flatten(2))
 
-    def finished(self, x: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The next hidden states, those between attention and feed-forward layer, and what is gated in that."""
+    def finished(self, x: Tensor, mixed: Tensor) -> "Finished":
+        """The second half of the layer, with what attention gave for each token."""
         middle = x + self.out(mixed)
-        gate_up = self.gate_up(_normed(middle, self.mlp_norm))
-        return middle + self.down(gated(gate_up)), middle, gate_up
+        normal, scale = _normed(middle, self.mlp_norm)
+        gate_up = self.gate_up(normal)
+        return Finished(middle + self.down(gated(gate_up)), middle, scale, gate_up)
+
+
+class Begun(NamedTuple):
+    """What the first half of a layer computes.
+
+    Attributes:
+        asked: queries, keys and values.
+        scale: of the norm, ``[T, 1]``.
+    """
+
+    asked: tuple[Tensor, Tensor, Tensor]
+    scale: Tensor
+
+
+class Finished(NamedTuple):
+    """What the second half of a layer computes.
+
+    Attributes:
+        states: the next hidden states, ``[T, D]``.
+        middle: those between attention and feed-forward layer.
+        scale: of their norm, ``[T, 1]``.
+        gate_up: the two that are gated, side by side.
+    """
+
+    states: Tensor
+    middle: Tensor
+    scale: Tensor
+    gate_up: Tensor
 
 
 class _Asked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: FusedLayer, text: Text, *learnt: Tensor) -> tuple[Tensor, ...]:
-        ctx.save_for_backward(x)
-        ctx.layer, ctx.text = layer, text
-        return layer.asked(x, text)
+        ctx.layer, ctx.text, tokens = layer, text, text.derived.held_rows
+        begun = layer.begun(x, text)
+        ctx.save_for_backward(x[:tokens], begun.scale[:tokens])
+        ctx.tokens = len(x)
+        return begun.asked
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_q: Tensor, of_k: Tensor, of_v: Tensor) -> tuple[Tensor | None, ...]:
-        (x,), layer, text = ctx.saved_tensors, ctx.layer, ctx.text
-        columns, total = text.derived, len(x)
-        rows, x = columns.rows, x[: columns.held_rows]
+        (x, scale), layer, text, columns = ctx.saved_tensors, ctx.layer, ctx.text, ctx.text.derived
+        rows = columns.rows
         of_qkv = of_rotated(of_q[:rows], of_k[:rows], of_v[:rows], text.cos[:rows], text.sin[:rows])
         of_qkv = columns.of_whole(of_qkv.view(rows * columns.length, -1))
-        of_learnt = layer.qkv.of_learnt(of_qkv, _normed(x, layer.norm)) if layer.qkv.learnt else []
-        return _with_zeros(_of_normed(layer.qkv.of_input(of_qkv), x, layer.norm), total), None, None, *of_learnt
+        of_x = of_normed(layer.qkv.of_input(of_qkv), x, layer.norm.weight, scale)
+        of_learnt = layer.qkv.of_learnt(of_qkv, _normed(x, layer.norm)[0]) if layer.qkv.learnt else []
+        return _with_zeros(of_x, ctx.tokens), None, None, *of_learnt
 
 
 class _Answered(torch.autograd.Function):
@@ -147,9 +185,11 @@ class _Answered(torch.autograd.Function):
         text: Text,
         *learnt: Tensor,
     ) -> Tensor:
-        mixed, weights = attended(q, _pair(head_k, head_v), (own_k, own_v), text.blocked)
+        own = own_k, own_v
+        head = _leading(own, text) if head_k is None or head_v is None else (head_k, head_v)
+        mixed, weights = attended(q, head, own, text.blocked)
         mixed = layer.held(mixed, text)
-        result, middle, gate_up = layer.finished(x, mixed)
+        finished = layer.finished(x, mixed)
         rows, tokens = text.derived.rows, text.derived.held_rows
         short = weights.shape[2] <= KEPT_COLUMNS
         ctx.save_for_backward(
@@ -160,29 +200,35 @@ class _Answered(torch.autograd.Function):
             own_v[:rows],
             weights[: rows * own_k.shape[1]] if short else None,
             mixed[:tokens] if layer.out.learnt else None,
-            middle[:tokens],
-            gate_up[:tokens],
+            finished.middle[:tokens],
+            finished.scale[:tokens],
+            finished.gate_up[:tokens],
         )
         ctx.layer, ctx.text, ctx.rows, ctx.tokens = layer, text, len(q), len(x)
-        return result
+        return finished.states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        q, head_k, head_v, own_k, own_v, weights, mixed, middle, gate_up = ctx.saved_tensors
-        layer, columns, blocked, heads = ctx.layer, ctx.text.derived, ctx.text.blocked, ctx.text.heads
+        q, head_k, head_v, own_k, own_v, weights, mixed, middle, scale, gate_up = ctx.saved_tensors
+        layer, text, columns, blocked = ctx.layer, ctx.text, ctx.text.derived, ctx.text.blocked
         of_down = gradient[: len(middle)]
         of_gate_up = of_gated(layer.down.of_input(of_down), gate_up)
-        of_middle = of_down + _of_normed(layer.gate_up.of_input(of_gate_up), middle, layer.mlp_norm)
+        of_middle = of_down + of_normed(layer.gate_up.of_input(of_gate_up), middle, layer.mlp_norm.weight, scale)
         of_mixed = columns.of_held(layer.out.of_input(of_middle))
-        of_mixed = of_mixed.view(columns.rows, columns.length, heads, -1).transpose(1, 2).reshape(q.shape)
+        of_mixed = of_mixed.view(columns.rows, columns.length, text.heads, -1).transpose(1, 2).reshape(q.shape)
         blocked = None if blocked is None else blocked[: columns.rows]
-        of_q, of_head, of_own = of_attended(of_mixed, q, _pair(head_k, head_v), (own_k, own_v), blocked, weights)
+        own = own_k, own_v
+        head = _leading(own, text) if head_k is None else (head_k, head_v)
+        of_q, of_head, of_own = of_attended(of_mixed, q, head, own, blocked, weights)
+        if head_k is None:
+            for whole, shared in zip(of_own, of_head, strict=True):
+                whole[:1, :, : text.leading] += shared
         of_learnt: list[Tensor] = []
         if layer.out.learnt:
             of_learnt += layer.out.of_learnt(of_middle, mixed)
         if layer.gate_up.learnt:
-            of_learnt += layer.gate_up.of_learnt(of_gate_up, _normed(middle, layer.mlp_norm))
+            of_learnt += layer.gate_up.of_learnt(of_gate_up, _normed(middle, layer.mlp_norm)[0])
         if layer.down.learnt:
             of_learnt += layer.down.of_learnt(of_down, gated(gate_up))
         return (
@@ -203,16 +249,14 @@ def of_last(queries: Tensor, length: int, wanted: int) -> Tensor:
     return each.reshape(n, heads, -1, size)
 
 
-def _pair(keys: Tensor | None, values: Tensor | None) -> Pair | None:
-    return None if keys is None or values is None else (keys, values)
+def _leading(own: Pair, text: Text) -> Pair | None:
+    """The first row's columns that are the others' head, ``[1, H, S, d]``."""
+    keys, values = (one[:1, :, : text.leading] for one in own)
+    return (keys, values) if text.leading else None
 
 
-def _normed(x: Tensor, norm: Any) -> Tensor:
+def _normed(x: Tensor, norm: Any) -> tuple[Tensor, Tensor]:
     return normed(x, norm.weight, norm.variance_epsilon)
-
-
-def _of_normed(gradient: Tensor, x: Tensor, norm: Any) -> Tensor:
-    return of_normed(gradient, x, norm.weight, norm.variance_epsilon)
 
 
 def _with_zeros(gradient: Tensor, rows: int) -> Tensor:

@@ -10,25 +10,22 @@ that all rows share, C a row's own columns, D hidden size, F size of the feed-fo
 import torch
 from reasoning_arena.agents.kv_cache import Pair
 from torch import Tensor
-from torch.nn.functional import rms_norm, silu
+from torch.nn.functional import silu
 
 
-def normed(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """``x``, ``[…, D]``, over the root of its mean square, times ``weight``, ``[D]``."""
-    return rms_norm(x, weight.shape, weight, epsilon)
+def normed(x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """``x``, ``[…, D]``, over the root of its mean square, times ``weight``, ``[D]``; and one over that root."""
+    result, scale = torch.ops.aten._fused_rms_norm(x, weight.shape, weight, epsilon)
+    return result, scale  # […, D], […, 1] in float32
 
 
-def of_normed(gradient: Tensor, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """The gradient of ``x``."""
+def of_normed(gradient: Tensor, x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    """The gradient of ``x``, where ``normed`` told its scale."""
     if x.device.type == "cuda":  # where it is one kernel
-        _, scale = torch.ops.aten._fused_rms_norm(x, weight.shape, weight, epsilon)
-        of_x: Tensor = torch.ops.aten._fused_rms_norm_backward(gradient, x, weight.shape, scale, weight, [True, False])[
-            0
-        ]
+        both = torch.ops.aten._fused_rms_norm_backward(gradient, x, weight.shape, scale, weight, [True, False])
+        of_x: Tensor = both[0]
         return of_x
     # Of x s w with s = (|x|² / D + ε)^(-1/2): s (g w - x s · mean(g w x s)).
-    x = x.float()
-    scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
     unit, weighted = x * scale, gradient * weight.float()
     common = torch.linalg.vecdot(weighted, unit).div_(-x.shape[-1])[..., None]
     return weighted.addcmul_(unit, common).mul_(scale).to(gradient.dtype)
