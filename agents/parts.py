@@ -176,4 +176,8 @@ def _weights(q: Tensor, keys: Tensor, blocked: Tensor | None) -> Tensor:
     scores = torch.bmm(q.reshape(-1, *q.shape[2:]), keys.mT)
     if blocked is not None:
         scores.view(*q.shape[:3], -1)[..., -blocked.shape[-1] :] += blocked
+    if (
+        scores.is_cpu and scores.dtype == torch.bfloat16
+    ):  # which is computed in float32 anyway, up to three times slower
+        return scores.float().softmax(-1).to(scores.dtype)
     return scores.softmax(-1)

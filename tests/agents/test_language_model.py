@@ -202,6 +202,33 @@ def test_scores_and_gradients_equal_the_plain_ones(any_lm: LoadedModel, kind: st
 
 
 @KINDS
+@pytest.mark.parametrize("derived", [1, 3])
+def test_gradients_of_some_completions_beside_others(lm: LoadedModel, kind: str, derived: int) -> None:
+    soft, given, _ = fronts(lm, kind)
+    model, some = LanguageModel(lm), given.of(range(derived))
+    if not model.backbone.derives_some:  # where passes are recorded
+        with pytest.raises(AssertionError):
+            model.score(given, PROMPTS, COMPLETIONS, derived=derived)
+        return
+    scored = model.score(given, PROMPTS, COMPLETIONS, keep_contexts=True, derived=derived)
+    alone = model.score(some, PROMPTS[:derived], COMPLETIONS[:derived])
+    every = model.score(given, PROMPTS, COMPLETIONS, keep_contexts=True)
+    torch.testing.assert_close(scored.logprobs, every.logprobs, atol=1e-4, rtol=1e-4)
+    weights = torch.arange(1.0, derived + 1)
+    got, want = (
+        torch.autograd.grad(one.logprobs[:derived].sum(1) @ weights, soft, retain_graph=True)[0]
+        for one in (scored, alone)
+    )
+    assert torch.allclose(got, want, atol=1e-3, rtol=1e-3)
+    (others,) = torch.autograd.grad(scored.logprobs.sum(1) @ torch.tensor([*weights, *[9.0] * (4 - derived)]), soft)
+    torch.testing.assert_close(others, got)  # nothing comes from the others, whatever is asked of them
+    for begin, end in ((0, derived), (derived, None)):
+        parts = [model.begin(one.part(begin, end), 6, STOPS) for one in (scored, every)]
+        grown = [model.grow([one], 6, STOPS)[0].said for one in parts]
+        assert grown[0] == grown[1]
+
+
+@KINDS
 def test_prompts_of_a_token_beside_long_ones(any_lm: LoadedModel, kind: str) -> None:
     _, given, own = fronts(any_lm, kind)
     prompts, owners = [[5], [6, *range(10, 90)], [7], [8, 9]], [0, 2, 1, 0]
