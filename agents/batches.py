@@ -15,6 +15,7 @@ from reasoning_arena.agents.steering import Soft
 from torch import Tensor
 
 PADS = 3  # cost what a token does, where they are not multiplied by weights
+BESIDE = 16  # rows without gradients stand beside others where all tokens cost no more than so many passes do
 
 
 class Batch(NamedTuple):
@@ -45,6 +46,7 @@ class Batches:
         self.backbone = backbone
         # In pads: a batch more has fewer of them.
         self.batch_overhead = pass_overhead * (PADS if backbone.skips_pads else 1)
+        self.pass_overhead = pass_overhead
         self.prefixes = Prefixes(backbone, pass_overhead)
 
     @torch.no_grad()
@@ -114,12 +116,15 @@ class Batches:
     def _split(self, lengths: Sequence[int], derived: int) -> list[list[int]]:
         """Rows of like length together, those with gradients first.
 
-        Rows without gradients are with the others where all are one batch: two batches with both have more passes back.
+        Rows without gradients stand beside the others where there are few: a pass less counts, and what is kept in
+        memory for them along with the others does not.
         """
         every = range(len(lengths))
         batches = buckets(lengths, self.batch_overhead)
-        if len(batches) == 1:
+        if len(batches) == 1 and sum(lengths) <= BESIDE * self.pass_overhead:
             return [sorted(batches[0], key=lambda n: n >= derived)]
+        if derived == len(lengths):
+            return batches
         return [
             [some[i] for i in batch]
             for some in (every[:derived], every[derived:])

@@ -80,7 +80,7 @@ class FusedLayer:
         if torch.is_grad_enabled():
             q, k, v = applied(_Asked, x, self, text, *self.qkv.learnt)
             return q, k, v
-        return self.begun(x, text).asked
+        return self.first_half(x, text).asked
 
     def answered(self, x: Tensor, q: Tensor, head: Pair | None, own: Pair, text: Text) -> Tensor:
         """The next hidden states.
@@ -100,29 +100,29 @@ class FusedLayer:
             mixed = attended_by_one(q, head, own, text.blocked)
         else:
             mixed, _ = attended(q, head or _leading(own, text), own, text.blocked)
-        return self.finished(x, self.held(mixed, text)).states
+        return self.second_half(x, self.held(mixed, text)).states
 
-    def begun(self, x: Tensor, text: Text) -> "Begun":
-        """The first half of the layer."""
+    def first_half(self, x: Tensor, text: Text) -> "FirstHalf":
+        """What comes before attention."""
         columns, size = text.columns, text.cos.shape[-1]
         normal, scale = _normed(x, self.norm)
         qkv = columns.whole(self.qkv(normal)).view(columns.rows, columns.length, -1, size)
-        return Begun(rotated(qkv, text.cos, text.sin, text.heads), scale)
+        return FirstHalf(rotated(qkv, text.cos, text.sin, text.heads), scale)
 
     def held(self, mixed: Tensor, text: Text) -> Tensor:
         """What attention gave, ``[n, H, G * L, d]``, token by token, ``[T, G * H * d]``."""
         columns = text.columns
         return columns.held(mixed.view(columns.rows, text.heads, columns.length, -1).transpose(1, 2).flatten(2))
 
-    def finished(self, x: Tensor, mixed: Tensor) -> "Finished":
-        """The second half of the layer, with what attention gave for each token."""
+    def second_half(self, x: Tensor, mixed: Tensor) -> "SecondHalf":
+        """What comes after attention, which gave ``mixed``, ``[T, G * H * d]``."""
         middle = x + self.out(mixed)
         normal, scale = _normed(middle, self.mlp_norm)
         gate_up = self.gate_up(normal)
-        return Finished(middle + self.down(gated(gate_up)), middle, scale, gate_up)
+        return SecondHalf(middle + self.down(gated(gate_up)), middle, scale, gate_up)
 
 
-class Begun(NamedTuple):
+class FirstHalf(NamedTuple):
     """What the first half of a layer computes.
 
     Attributes:
@@ -134,7 +134,7 @@ class Begun(NamedTuple):
     scale: Tensor
 
 
-class Finished(NamedTuple):
+class SecondHalf(NamedTuple):
     """What the second half of a layer computes.
 
     Attributes:
@@ -154,10 +154,10 @@ class _Asked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: FusedLayer, text: Text, *learnt: Tensor) -> tuple[Tensor, ...]:
         ctx.layer, ctx.text, tokens = layer, text, text.derived.held_rows
-        begun = layer.begun(x, text)
-        ctx.save_for_backward(x[:tokens], begun.scale[:tokens])
+        half = layer.first_half(x, text)
+        ctx.save_for_backward(x[:tokens], half.scale[:tokens])
         ctx.tokens = len(x)
-        return begun.asked
+        return half.asked
 
     @staticmethod
     @once_differentiable
@@ -189,7 +189,7 @@ class _Answered(torch.autograd.Function):
         head = _leading(own, text) if head_k is None or head_v is None else (head_k, head_v)
         mixed, weights = attended(q, head, own, text.blocked)
         mixed = layer.held(mixed, text)
-        finished = layer.finished(x, mixed)
+        half = layer.second_half(x, mixed)
         rows, tokens = text.derived.rows, text.derived.held_rows
         short = weights.shape[2] <= KEPT_COLUMNS
         ctx.save_for_backward(
@@ -200,12 +200,12 @@ class _Answered(torch.autograd.Function):
             own_v[:rows],
             weights[: rows * own_k.shape[1]] if short else None,
             mixed[:tokens] if layer.out.learnt else None,
-            finished.middle[:tokens],
-            finished.scale[:tokens],
-            finished.gate_up[:tokens],
+            half.middle[:tokens],
+            half.scale[:tokens],
+            half.gate_up[:tokens],
         )
         ctx.layer, ctx.text, ctx.rows, ctx.tokens = layer, text, len(q), len(x)
-        return finished.states
+        return half.states
 
     @staticmethod
     @once_differentiable
