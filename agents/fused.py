@@ -5,8 +5,8 @@ The weights are frozen, but for low-rank adapters beside them.
 What is saved: one product for queries, keys and values and one for both halves of the feed-forward layer; no keys and
 values copied for the heads of queries that share them; on a CPU, no pads multiplied by weights; of the last layer only
 what is wanted; where a token at a time is read, what all rows of a batch begin with is attended to where it stands; and
-most of what autograd keeps. ``agents.backbone`` uses it where a probe finds that it gives transformers' numbers, and
-transformers' own forward pass for every other architecture.
+most of what autograd keeps, and gradients that nobody asks for (``agents.layer``). ``agents.backbone`` uses it where a
+probe finds that it gives transformers' numbers, and transformers' own forward pass for every other architecture.
 
 Notation: n rows, L new columns, C columns of a row's own memory, S columns of the shared head, H heads of keys and
 values, G heads of queries to each, d the size of a head, D hidden size.

@@ -57,10 +57,10 @@ class SupervisedRound:
     """Cross-entropy on the gold answer, or on the worked solution; contrastive, on its wrong alternatives too.
 
     A question's gold answer is told by a twin environment that was answered with nothing. Scoring it gives the loss,
-    and at once what greedy decoding answers before the update; scoring it again, what it answers after. Only answers
-    that differ need decoding, and those of several rounds are decoded together; where the model itself learns, those
-    between one update and the next. With a policy that cannot foresee its answers they are decoded one round after
-    another, which gives the same.
+    and at once what greedy decoding answers before the update; scoring it again, what it answers after, in one pass
+    with the next round's questions where they are few. Only answers that differ need decoding, and those of several
+    rounds are decoded together; where the model itself learns, those between one update and the next. With a policy
+    that cannot foresee its answers they are decoded one round after another, which gives the same.
     """
 
     def __init__(self, config: Resolved, policy: SoftPromptPolicy, optimizer: Optimizer) -> None:
