@@ -10,6 +10,7 @@ Notation: M rows, I inputs, O outputs, R rank.
 import time
 from collections.abc import Sequence
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -140,14 +141,7 @@ def applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     """
     if torch.is_grad_enabled():
         return function.apply(*arguments)
-    return function.forward(_Forgetful(), *arguments)
-
-
-class _Forgetful:
-    """In place of what keeps something for a gradient."""
-
-    def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Nothing."""
+    return function.forward(SimpleNamespace(), *arguments)  # in place of what keeps something for a gradient
 
 
 class _PackedProduct(torch.autograd.Function):
