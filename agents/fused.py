@@ -19,7 +19,7 @@ import torch
 from reasoning_arena.agents.adapters import taken_apart
 from reasoning_arena.agents.columns import Columns
 from reasoning_arena.agents.kv_cache import Pair, SharedHeadCache
-from reasoning_arena.agents.layer import FusedLayer, Text, of_last
+from reasoning_arena.agents.layer import FusedLayer, Text, last_queries
 from reasoning_arena.agents.layout import positions_of
 from reasoning_arena.agents.product import AdaptedProduct, LowRank, Product, packing_pays
 from torch import Tensor, nn
@@ -130,7 +130,7 @@ class FusedDecoder:
             q, k, v = layer.asked(x, text)
             own = memory.extend(k, v)
             if wanted < length and layer is self.layers[-1]:  # where nothing but keys and values is read of the others
-                text, q = text.last(wanted), of_last(q, length, wanted)
+                text, q = text.last(wanted), last_queries(q, length, wanted)
                 x, columns = columns.whole(x)[:, length - wanted :], text.columns
                 x = columns.held(x)
                 if not wanted:

@@ -26,7 +26,6 @@ from reasoning_arena.agents.parts import (
 )
 from reasoning_arena.agents.product import AdaptedProduct, Product, applied
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 KEPT_COLUMNS = 512  # up to which attention's weights are kept for the gradient; of longer rows they are computed again
@@ -56,7 +55,7 @@ class Text(NamedTuple):
     def last(self, length: int) -> "Text":
         """The last columns alone, for ``FusedLayer.answered``."""
         columns = self.columns.last(length)
-        blocked = None if self.blocked is None else of_last(self.blocked, self.columns.length, length)
+        blocked = None if self.blocked is None else last_queries(self.blocked, self.columns.length, length)
         return self._replace(columns=columns, derived=columns.first(self.derived.rows), blocked=blocked)
 
 
@@ -155,14 +154,14 @@ class _Asked(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, layer: FusedLayer, text: Text, *learnt: Tensor) -> tuple[Tensor, ...]:
         ctx.layer, ctx.text, tokens = layer, text, text.derived.held_rows
         half = layer.first_half(x, text)
-        ctx.save_for_backward(x[:tokens], half.scale[:tokens])
+        ctx.save_for_backward(x[:tokens], half.scale[:tokens], *learnt)  # these, to find out if they have changed
         ctx.tokens = len(x)
         return half.asked
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, of_q: Tensor, of_k: Tensor, of_v: Tensor) -> tuple[Tensor | None, ...]:
-        (x, scale), layer, text, columns = ctx.saved_tensors, ctx.layer, ctx.text, ctx.text.derived
+        _refuse_second_order()
+        (x, scale, *_), layer, text, columns = ctx.saved_tensors, ctx.layer, ctx.text, ctx.text.derived
         rows = columns.rows
         of_qkv = of_rotated(of_q[:rows], of_k[:rows], of_v[:rows], text.cos[:rows], text.sin[:rows])
         of_qkv = columns.of_whole(of_qkv.view(rows * columns.length, -1))
@@ -203,16 +202,19 @@ class _Answered(torch.autograd.Function):
             half.middle[:tokens],
             half.scale[:tokens],
             half.gate_up[:tokens],
+            *learnt,
         )
         ctx.layer, ctx.text, ctx.rows, ctx.tokens = layer, text, len(q), len(x)
         return half.states
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        q, head_k, head_v, own_k, own_v, weights, mixed, middle, scale, gate_up = ctx.saved_tensors
+        _refuse_second_order()
+        q, head_k, head_v, own_k, own_v, weights, mixed, middle, scale, gate_up, *_ = ctx.saved_tensors
         layer, text, columns, blocked = ctx.layer, ctx.text, ctx.text.derived, ctx.text.blocked
         of_down = gradient[: len(middle)]
+        if columns.more and columns is not text.columns:  # made up by tokens of other rows
+            of_down = pad(of_down[: -columns.more], (0, 0, 0, columns.more))
         of_gate_up = of_gated(layer.down.of_input(of_down), gate_up)
         of_middle = of_down + of_normed(layer.gate_up.of_input(of_gate_up), middle, layer.mlp_norm.weight, scale)
         of_mixed = columns.of_held(layer.out.of_input(of_middle))
@@ -242,7 +244,7 @@ class _Answered(torch.autograd.Function):
         )
 
 
-def of_last(queries: Tensor, length: int, wanted: int) -> Tensor:
+def last_queries(queries: Tensor, length: int, wanted: int) -> Tensor:
     """What belongs to the queries of the last columns alone, ``[n, ·, G * wanted, ·]`` of ``[n, ·, G * L, ·]``."""
     n, heads, _, size = queries.shape
     each = queries.view(n, heads, -1, length, size)[:, :, :, length - wanted :]
@@ -257,6 +259,11 @@ def _leading(own: Pair, text: Text) -> Pair | None:
 
 def _normed(x: Tensor, norm: Any) -> tuple[Tensor, Tensor]:
     return normed(x, norm.weight, norm.variance_epsilon)
+
+
+def _refuse_second_order() -> None:
+    if torch.is_grad_enabled():  # as it is in a backward pass that is to be differentiated
+        raise RuntimeError("the decoder's gradients have no derivatives: create_graph=True is not possible")
 
 
 def _with_zeros(gradient: Tensor, rows: int) -> Tensor:

@@ -112,7 +112,7 @@ def of_attended(
 
 
 def attended_by_one(q: Tensor, head: Pair | None, own: Pair, blocked: Tensor | None) -> Tensor:
-    """The same for a single column of each row, which leaves the head where it is; not for gradients."""
+    """What ``attended`` gives, of a single column of each row; the head is left where it is. Not for gradients."""
     if q.device.type == "cpu":
         return _attended_in_parts(q, head, own, blocked)
     n, heads, queries, size = q.shape

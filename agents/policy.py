@@ -7,7 +7,6 @@ import torch
 from reasoning_arena.agents.encoding import Encoder
 from reasoning_arena.agents.errors import AgentError
 from reasoning_arena.agents.language_model import Begun, LanguageModel, Scored
-from reasoning_arena.agents.layout import Ids
 from reasoning_arena.agents.models import LoadedModel
 from reasoning_arena.agents.steering import Soft, Steering
 from torch import Tensor
@@ -79,7 +78,7 @@ class SoftPromptPolicy:
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         with torch.no_grad():
             soft = self.soft_prompt(prompts, tasks)
-        self._check_length(soft, prompts, self.max_new_tokens)
+        self._check_length(soft, [(len(prompt), self.max_new_tokens) for prompt in prompts])
         completions = self.language_model.generate(
             soft,
             prompts,
@@ -117,7 +116,9 @@ class SoftPromptPolicy:
         """
         prompts = [self.encoder.prompt_ids(observation) for observation in observations]
         soft = self.soft_prompt(prompts, tasks)
-        self._check_length(soft, prompts, max(map(len, completions)))
+        asked = prompts if owners is None else [prompts[owner] for owner in owners]
+        rows = zip(asked, completions, strict=True)
+        self._check_length(soft, [(len(prompt), len(completion)) for prompt, completion in rows])
         return self.language_model.score(
             soft, prompts, completions, owners, keep_contexts=keep_contexts, derived=derived
         )
@@ -168,9 +169,9 @@ class SoftPromptPolicy:
         """Whether the model's own computation learns, too, so that nothing computed before a step holds after it."""
         return bool(self.language_model.backbone.learnt)
 
-    def _check_length(self, soft: Soft, prompts: Sequence[Ids], answer: int) -> None:
-        """Refuse what is longer than the model's context, where it says how long that is."""
-        question, most = max(map(len, prompts)), self.lm.context
+    def _check_length(self, soft: Soft, rows: Sequence[tuple[int, int]]) -> None:
+        """Refuse a question and its answer, of so many tokens, that are longer than what the model says it reads."""
+        (question, answer), most = max(rows, key=sum), self.lm.context
         if most is not None and soft.columns + question + answer > most:
             raise AgentError(
                 f"a soft prompt of {soft.columns} tokens, a question of {question} and an answer of up to {answer} are "

@@ -58,7 +58,7 @@ class Product:
 
     def of_input(self, gradient: Tensor) -> Tensor:
         """The gradient of the input, ``[…, I]``, from that of the product, ``[…, O]``."""
-        return _of_rows(gradient, self.back, None) if self.packed and self.packed_back else gradient @ self.weight
+        return _row_by_row(gradient, self.back, None) if self.packed and self.packed_back else gradient @ self.weight
 
     def of_learnt(self, gradient: Tensor, x: Tensor) -> list[Tensor]:
         """The gradients of what learns: nothing does."""
@@ -105,7 +105,7 @@ class AdaptedProduct:
         self.learnt = [part for one in adapters for part in (one.down, one.up)]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The product with ``x``, ``[…, I]``, with gradients to what is learnt, too."""
+        """The product with ``x``, ``[…, I]``; autograd follows it to what is learnt, too."""
         down, up = self._beside(x.dtype)
         return self.product(x) + linear(linear(x, down), up)
 
@@ -150,7 +150,7 @@ class _PackedProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, product: Product) -> Tensor:
         ctx.product = product
-        return _of_rows(x, product.forth, product.bias)
+        return _row_by_row(x, product.forth, product.bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
@@ -162,7 +162,7 @@ def missing_rows(rows: int) -> int:
     return -rows % STEP if rows > FEW else 0
 
 
-def _of_rows(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+def _row_by_row(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
     """The product of ``x``, ``[…, ·]``, with a packed weight."""
     rows = x.reshape(-1, x.shape[-1])
     more = missing_rows(len(rows))

@@ -36,7 +36,7 @@ class RecordedLayer(NamedTuple):
     head: Pair | None
     own: Pair
     column: Tensor
-    leading: int = 0  # columns of a row that are another's, too
+    leading: int = 0  # columns of the first row that all others share
 
     def extend(self, keys: Tensor, values: Tensor) -> Pair:
         """Write a column of every row; returns all columns, the empty ones too."""

@@ -131,8 +131,8 @@ class SupervisedRound:
         # The questions' targets first, then what is gone over again, then wrong answers to the questions.
         completions = [*targets, *(one.completion for one in again), *(ids for some in wrong for ids in some)]
         owners = [*range(n + len(again)), *(k for k, some in enumerate(wrong) for _ in some)]
-        # The last round's targets are scored again by the soft prompt that this round begins with: in the same pass,
-        # without gradients, where that is possible, and else with the keys and values that are still there.
+        # The last round's targets are scored again, without gradients, by the soft prompt that this round begins with:
+        # along with this round's, or else with the keys and values that are still there.
         last = self.last[0] if self.last is not None and self.policy.derives_some and not any(wrong) else None
         scored = self.policy.score(
             [*questions, *(one.question for one in again), *(last.questions if last else ())],

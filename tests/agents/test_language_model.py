@@ -135,6 +135,17 @@ def test_adapters_are_computed_and_learn_as_plainly(any_lm: LoadedModel) -> None
                 model.grow([begun], 6, STOPS)
 
 
+@pytest.mark.parametrize("any_lm", ["llama"], indirect=True)
+def test_a_step_between_scoring_and_its_gradient_is_noticed(any_lm: LoadedModel) -> None:
+    lm, steering = adapted(any_lm)
+    loss = LanguageModel(lm).score(steering(), PROMPTS, COMPLETIONS).logprobs.sum()
+    with torch.no_grad():
+        for one in steering.adapters:
+            one.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config`", "ignore:`lora_bias=True`")
 @pytest.mark.parametrize("change", ["merge", "disable", "dora", "bias", "two"])
 def test_adapters_of_other_kinds_are_left_to_peft(lm: LoadedModel, change: str) -> None:

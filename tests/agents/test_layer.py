@@ -77,12 +77,20 @@ def test_gradients_of_the_first_rows(
     assert bool(expected[1].any()) == (kind == "headed")
 
 
-def test_no_gradient_goes_to_other_rows(lm: LoadedModel) -> None:
+@pytest.mark.parametrize("derived", [1, 2, 3])
+def test_no_gradient_goes_to_other_rows(lm: LoadedModel, derived: int) -> None:
+    decoder, (embeds, _) = FusedDecoder(lm.model), inputs(lm)
+    features = decoder(embeds, MASK, SharedHeadCache(len(decoder.layers)), COLUMNS, derived)
+    (gradient,) = torch.autograd.grad(features[MASK].sum(), embeds)
+    assert gradient[:derived].any()
+    assert not gradient[derived:].any()
+
+
+def test_there_are_no_second_derivatives(lm: LoadedModel) -> None:
     decoder, (embeds, head) = FusedDecoder(lm.model), inputs(lm)
-    features = read(decoder, "alone", embeds, head, 2)[0]
-    (gradient,) = torch.autograd.grad(features.sum(), embeds)
-    assert gradient[:2].any()
-    assert not gradient[2:].any()
+    loss = read(decoder, "headed", embeds, head, None)[0].square().sum()
+    with pytest.raises(RuntimeError, match="create_graph"):
+        torch.autograd.grad(loss, embeds, create_graph=True)
 
 
 @pytest.mark.parametrize("derived", [2, ROWS])
