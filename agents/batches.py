@@ -46,7 +46,6 @@ class Batches:
         self.backbone = backbone
         # In pads: a batch more has fewer of them.
         self.batch_overhead = pass_overhead * (PADS if backbone.skips_pads else 1)
-        self.pass_overhead = pass_overhead
         self.prefixes = Prefixes(backbone, pass_overhead)
 
     @torch.no_grad()
@@ -121,10 +120,10 @@ class Batches:
         """
         every = range(len(lengths))
         batches = buckets(lengths, self.batch_overhead)
-        if len(batches) == 1 and sum(lengths) <= BESIDE * self.pass_overhead:
-            return [sorted(batches[0], key=lambda n: n >= derived)]
         if derived == len(lengths):
             return batches
+        if len(batches) == 1 and sum(lengths) <= BESIDE * self.prefixes.pass_overhead:
+            return [sorted(batches[0], key=lambda n: n >= derived)]
         return [
             [some[i] for i in batch]
             for some in (every[:derived], every[derived:])

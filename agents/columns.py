@@ -3,6 +3,7 @@
 Notation: n rows, L columns, T tokens in them.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,13 +50,13 @@ class Columns:
         x = x.reshape(self.rows * self.length, x.shape[-1])
         if self.index is None:
             return pad(x, (0, 0, 0, self.more)) if self.more else x
-        result: Tensor = applied(_Held, x, self)
+        result: Tensor = applied(_Selected, x, self.there, self.of_held)
         return result
 
     def whole(self, x: Tensor) -> Tensor:
         """All columns, ``[n, L, ·]`` of ``[T + more, ·]``; in pads stands some token's, finite and not to be used."""
         if self.index is not None:
-            x = applied(_Whole, x, self)
+            x = applied(_Selected, x, self.some_token, self.of_whole)
         return x[: self.rows * self.length].view(self.rows, self.length, x.shape[-1])
 
     def of_held(self, gradient: Tensor) -> Tensor:
@@ -88,23 +89,14 @@ class Columns:
         return Columns(self.rows, length, (row * length + column)[column >= 0], self.made_up)
 
 
-class _Held(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, columns: Columns) -> Tensor:
-        ctx.columns = columns
-        return x.index_select(0, columns.there)
+class _Selected(torch.autograd.Function):
+    """Rows of ``x``; ``of_x`` makes its gradient from theirs."""
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.columns.of_held(gradient), None
-
-
-class _Whole(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, columns: Columns) -> Tensor:
-        ctx.columns = columns
-        return x.index_select(0, columns.some_token)
+    def forward(ctx: Any, x: Tensor, rows: Tensor, of_x: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.of_x = of_x
+        return x.index_select(0, rows)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.columns.of_whole(gradient), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.of_x(gradient), None, None

@@ -17,7 +17,6 @@ Notation: U prompts, N completions, T completion tokens, L columns of a batch, P
 prompt's own, D hidden size, V vocabulary.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -152,13 +151,13 @@ class LanguageModel:
         Gradients go to the first ``derived`` tokens alone.
         """
         values, likeliest = [], []
-        sizes = [*_sizes(derived), *_sizes(len(targets) - derived)]
-        ends = itertools.accumulate(sizes)
-        for some, expected, end in zip(features.split(sizes), targets.split(sizes), ends, strict=True):
-            with torch.set_grad_enabled(torch.is_grad_enabled() and end <= derived):
-                logits = self.backbone.logits(some)
-                values.append(-cross_entropy(logits, expected, reduction="none"))
-            likeliest.append(logits.argmax(-1))
+        for begin, end in ((0, derived), (derived, len(targets))):
+            for row in range(begin, end, LOGIT_ROWS):
+                some = slice(row, min(row + LOGIT_ROWS, end))
+                with torch.set_grad_enabled(torch.is_grad_enabled() and begin < derived):
+                    logits = self.backbone.logits(features[some])
+                    values.append(-cross_entropy(logits, targets[some], reduction="none"))
+                likeliest.append(logits.argmax(-1))
         return torch.cat(values), torch.cat(likeliest)
 
     @torch.no_grad()
@@ -285,11 +284,6 @@ class LanguageModel:
         if self._recorder is None:
             return PlainSteps(self.backbone, memories, longest)
         return RecordedSteps(self._recorder, memories, longest)
-
-
-def _sizes(tokens: int) -> list[int]:
-    """Of how many of so many tokens logits are computed at once."""
-    return [min(LOGIT_ROWS, tokens - begin) for begin in range(0, tokens, LOGIT_ROWS)]
 
 
 def rows_that_fit(memory: int, column: int) -> int:

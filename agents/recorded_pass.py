@@ -194,12 +194,13 @@ class Passes:
         # Pads stand before the columns, and rows of pads behind the rows.
         left, left_before, more = columns - length, -behind % unit, rows - n
         masks = mask.split([shared, behind, length], 1)
-        masks = masks[0], _padded(masks[1], left_before, 0), _padded(masks[2], left, 0)
+        masks = masks[0], pad(masks[1], (left_before, 0)), pad(masks[2], (left, 0))
         inputs = Inputs(
-            _padded(embeds, 0, 0, left, 0, 0, more),
-            _padded(torch.cat(masks, 1), 0, 0, 0, more, value=True),
+            pad(embeds, (0, 0, left, 0, 0, more)),
+            pad(torch.cat(masks, 1), (0, 0, 0, more), value=True),
             head,
-            _padded(before, 0, 0, left_before, 0, 0, 0, 0, more),
+            # torch 2.9 pads nothing that is empty
+            pad(before, (0, 0, left_before, 0, 0, 0, 0, more)) if own else nothing.expand(-1, rows, -1, -1, -1),
         )
         more_wanted = min(_multiple(wanted, UNIT), columns) - wanted
         features, new = self._computed(inputs, wanted + more_wanted)
@@ -286,16 +287,6 @@ class _Replayed(torch.autograd.Function):
             raise RuntimeError("the gradient of a recorded pass is computed once")
         ctx.recording = ctx.claim = None  # what it kept may be overwritten from now on
         return (None, None, *recording.derive(gradients))
-
-
-def _padded(x: Tensor, *by: int, value: float = 0) -> Tensor:
-    """As torch pads, which up to 2.9 refuses to where there is nothing."""
-    if x.numel():
-        return pad(x, by, value=value)
-    more = [before + behind for before, behind in zip(by[::2], by[1::2], strict=True)][::-1]
-    return x.new_full(
-        [*x.shape[: -len(more)], *(a + b for a, b in zip(x.shape[-len(more) :], more, strict=True))], value
-    )
 
 
 def _unit(rows: int) -> int:

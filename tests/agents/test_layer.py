@@ -33,8 +33,7 @@ def read(decoder: FusedDecoder, kind: str, embeds: Tensor, head: Tensor, derived
     """Features, keys and values of all rows but one that leads."""
     layers = len(decoder.layers)
     if kind == "leading":  # the first row is the head of the others
-        rows = torch.cat([torch.zeros(ROWS - 1, SHARED, dtype=torch.bool), MASK[1:]], 1)
-        rows[:, :SHARED] = True
+        rows = torch.cat([torch.ones(ROWS - 1, SHARED, dtype=torch.bool), MASK[1:]], 1)
         mask = torch.cat([(torch.arange(SHARED + COLUMNS) // SHARED == 1)[None], rows])
         cache: SharedHeadCache = LeadingRowCache(layers, SHARED)
         features = decoder(embeds, mask, cache, WANTED, derived)
